@@ -1,0 +1,107 @@
+"""The three contracts between the engine and the rest: Source, Stage, Sink.
+
+    Source --Frame--> [Stage --Packet--> Stage --Packet--> ...] --Packet--> Sink, Sink, ...
+
+The engine owns channels, tasks, errors and stopping; a part only does its work. Each part is opened once, before
+anything flows, and closed once, after its last call has returned, also when `open` failed or the run was cancelled.
+Parts are not reusable: a run builds new ones.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Literal
+
+from pipeline.types import Frame, Packet
+
+__all__ = ["Overflow", "Sink", "Source", "Stage"]
+
+Overflow = Literal["block", "drop_oldest"]
+"""What a full channel does: make the sender wait, or forget its oldest packet (which is counted)."""
+
+
+class Source(ABC):
+    """Where frames come from: one camera, one file, one stream."""
+
+    source_id: str
+    """Unique in a run."""
+    live: bool = False
+    """True: the world does not wait, so old frames are dropped. False: every frame goes through, in order."""
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Make ready to read.
+
+        Raises:
+            SourceError: It cannot be opened. Other sources go on.
+        """
+
+    @abstractmethod
+    async def read(self) -> Frame | None:
+        """Give the next frame, or None at the end of the stream. May be cancelled while it waits.
+
+        Raises:
+            SourceError: It cannot be read any further. What was read before is kept; other sources go on.
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Give back everything. A read in flight ends first."""
+
+
+class Stage(ABC):
+    """One step of the chain: looks at packets and adds to them."""
+
+    name: str
+    max_batch: int = 1
+    """How many packets it wants at once, at most. It gets what is there: 1 at low load, more under load."""
+
+    async def open(self) -> None:  # noqa: B027 - a stage without resources has nothing to open
+        """Load what is needed. Failing here ends the run before anything was read."""
+
+    @abstractmethod
+    async def process(self, packets: Sequence[Packet]) -> Sequence[Packet]:
+        """Give back the packets with what this stage adds.
+
+        Leaving some out drops them (counted as filtered); the order must not change. Packets of several sources
+        may be mixed; the order within a source is the order of its frames. When this raises, the engine repeats
+        the packets one by one to find the culprit, so it must be safe to call twice with the same packets unless
+        `max_batch` is 1.
+        """
+
+    async def end_source(self, source_id: str) -> None:  # noqa: B027 - most stages keep nothing a source
+        """Forget what is kept about a source: its last packet has been processed."""
+
+    async def close(self) -> None:  # noqa: B027 - a stage without resources has nothing to close
+        """Give back everything. A call in flight ends first."""
+
+
+class Sink(ABC):
+    """Where results go. Each sink has its own channel, so a slow or dead one never stops another."""
+
+    name: str
+    max_batch: int = 16
+    overflow: Overflow = "block"
+    """`block` loses nothing and slows the flow down; `drop_oldest` keeps up and counts what it drops."""
+
+    async def open(self) -> None:  # noqa: B027 - a sink without resources has nothing to open
+        """Create files, connect. Failing at the start ends the run before anything was read."""
+
+    @abstractmethod
+    async def write(self, packets: Sequence[Packet]) -> None:
+        """Write packets, oldest first.
+
+        Raises:
+            SinkError: It cannot be written. The engine closes the sink, opens it again after a while (see
+                `pipeline.runner`), and counts what could not be written meanwhile.
+        """
+
+    async def end_source(self, source_id: str) -> None:  # noqa: B027 - most sinks keep nothing a source
+        """Finish what belongs to one source: its last packet has been written."""
+
+    async def close(self, *, complete: bool) -> None:  # noqa: B027 - a sink without resources has nothing to close
+        """Finish the output and give back everything.
+
+        Args:
+            complete: True when the run finished or was asked to stop: the output gets its final name. False after
+                a failure: what was written stays readable, under its `.part` name.
+        """

@@ -1,0 +1,1 @@
+"""Models that find people: one file a plug-in."""

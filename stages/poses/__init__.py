@@ -1,0 +1,1 @@
+"""Models that find joints: one file a plug-in."""

@@ -1,0 +1,46 @@
+"""What a sink plug-in is."""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pipeline.plugin import Plugin
+from pipeline.stage import Overflow
+from pipeline.types import Packet
+
+__all__ = ["FrameSink"]
+
+
+class FrameSink(Plugin, ABC):
+    """Writes results to one place. Calls block; the pipeline makes them on a thread of their own.
+
+    Args:
+        options: Where and how to write.
+        out: The folder of the run; a relative path in the options is below it.
+    """
+
+    overflow: ClassVar[Overflow] = "block"
+    """What happens when it cannot keep up: tables and files lose nothing."""
+
+    def __init__(self, options: Any, out: Path) -> None:  # noqa: ANN401 - each plug-in has its own options
+        """Keep the options; nothing is created yet."""
+        self.options = options
+        self.out = out
+
+    def targets(self) -> tuple[str, ...]:
+        """Name what it will write, `{source}` in place of a source's name; two sinks must not share a target."""
+        return ()
+
+    @abstractmethod
+    def write(self, packet: Packet) -> None:
+        """Write one packet.
+
+        Raises:
+            SinkError: It cannot be written; the message names the target and the cause.
+        """
+
+    def end_source(self, source_id: str) -> None:  # noqa: B027 - most sinks keep nothing a source
+        """Finish what belongs to one source: its last packet has been written."""
+
+    def finish(self) -> None:  # noqa: B027 - a sink without a file has nothing to finish
+        """Complete the output: give it its final name. Called before `close` when the run did not fail."""

@@ -1,0 +1,1 @@
+"""The model zoo: names, sources, hashes, licences, download and cache."""

@@ -1,0 +1,1 @@
+"""Trackers: pure synchronous numpy, one file an algorithm."""
