@@ -27,10 +27,10 @@ class Options(BaseModel):
 class Plugin:
     """The lifetime of a plug-in: `open`, calls, `close`. The constructor only keeps its options."""
 
-    def open(self) -> None:  # noqa: B027 - many plug-ins have nothing to open
+    def open(self) -> None:
         """Load the model, open the file: whatever is slow or can fail."""
 
-    def close(self) -> None:  # noqa: B027 - many plug-ins have nothing to close
+    def close(self) -> None:
         """Give back what `open` took. Also called after a failed `open`; calling it twice is fine."""
 
     def __enter__(self) -> Self:

@@ -29,5 +29,5 @@ class Detector(Plugin, ABC):
             OutOfMemory: The batch is too large for the device.
         """
 
-    def end_source(self, source_id: str) -> None:  # noqa: B027 - most detectors keep nothing a source
+    def end_source(self, source_id: str) -> None:
         """Forget what is kept about a source."""

@@ -36,5 +36,5 @@ class PoseModel(Plugin, ABC):
             OutOfMemory: The batch is too large for the device.
         """
 
-    def end_source(self, source_id: str) -> None:  # noqa: B027 - most models keep nothing a source
+    def end_source(self, source_id: str) -> None:
         """Forget what is kept about a source."""

@@ -39,8 +39,8 @@ class FrameSink(Plugin, ABC):
             SinkError: It cannot be written; the message names the target and the cause.
         """
 
-    def end_source(self, source_id: str) -> None:  # noqa: B027 - most sinks keep nothing a source
+    def end_source(self, source_id: str) -> None:
         """Finish what belongs to one source: its last packet has been written."""
 
-    def finish(self) -> None:  # noqa: B027 - a sink without a file has nothing to finish
+    def finish(self) -> None:
         """Complete the output: give it its final name. Called before `close` when the run did not fail."""
