@@ -81,5 +81,5 @@ class DrainTimeout(PipelineError):
     """The pipeline was asked to stop, and somebody did not finish in time."""
 
 
-class ChannelClosed(Exception):  # noqa: N818 - a state, not a fault
+class ChannelClosed(Exception):
     """The sender closed the channel, and everything sent was received."""

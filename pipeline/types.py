@@ -243,7 +243,7 @@ class Instances:
     def __getitem__(self, rows: slice | Sequence[int] | NDArray[np.bool_] | NDArray[np.integer[Any]]) -> Self:
         """Select rows by mask, indices or slice; the columns stay aligned."""
         picked = np.asarray(rows, dtype=np.int64) if isinstance(rows, Sequence) else rows
-        columns = {name: None if (c := getattr(self, name)) is None else c[picked] for name in _COLUMNS}
+        columns: dict[str, Any] = {name: None if (c := getattr(self, name)) is None else c[picked] for name in _COLUMNS}
         return replace(self, **columns)
 
     def __repr__(self) -> str:
