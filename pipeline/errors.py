@@ -8,8 +8,7 @@
     ├── WeightsError             weights are missing, damaged or of the wrong kind    exit 1
     ├── StageError               a model or tracker keeps failing; cause attached     exit 1
     ├── SinkError                an output cannot be written; cause attached          exit 1
-    ├── OutOfMemory              a batch was too large; the engine halves and retries
-    └── DrainTimeout             asked to stop, but somebody was late; names who
+    └── OutOfMemory              a batch was too large; the engine halves and retries
     ChannelClosed                internal: the sender is done; never leaves the engine
 
 A message says what is wrong, what was got, what was expected and what to do. Messages pass through
@@ -21,7 +20,6 @@ from pipeline.secrets import mask
 __all__ = [
     "ChannelClosed",
     "ConfigError",
-    "DrainTimeout",
     "MissingPackage",
     "OutOfMemory",
     "PipelineError",
@@ -75,10 +73,6 @@ class SinkError(PipelineError):
 
 class OutOfMemory(PipelineError):
     """A batch did not fit into the memory of the device."""
-
-
-class DrainTimeout(PipelineError):
-    """The pipeline was asked to stop, and somebody did not finish in time."""
 
 
 class ChannelClosed(Exception):

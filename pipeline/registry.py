@@ -6,6 +6,9 @@ Entries are strings, so nothing heavy is imported until it is named. To add a pl
 
 import difflib
 import importlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final, cast
 
 from pydantic import ValidationError
@@ -13,7 +16,7 @@ from pydantic import ValidationError
 from pipeline.errors import ConfigError, MissingPackage, UnknownPlugin
 from pipeline.plugin import Options
 
-__all__ = ["PLUGINS", "options_model", "resolve", "validate_options"]
+__all__ = ["PLUGINS", "explain", "options_model", "resolve", "shorthand", "validate_options"]
 
 PLUGINS: Final[dict[str, dict[str, str]]] = {
     "source": {
@@ -40,6 +43,7 @@ PLUGINS: Final[dict[str, dict[str, str]]] = {
         "mot": "stages.sinks.mot:MotSink",
         "null": "stages.sinks.null:NullSink",
         "parquet": "stages.sinks.parquet:ParquetSink",
+        "sheet": "stages.sinks.sheet:SheetSink",
         "video": "stages.sinks.video:VideoSink",
     },
     "stage": {
@@ -49,10 +53,20 @@ PLUGINS: Final[dict[str, dict[str, str]]] = {
         "track": "stages.track:Track",
         "sink": "stages.sink:Write",
     },
+    "command": {
+        "doctor": "stages.doctor:app",
+        "models": "stages.zoo.commands:app",
+    },
 }
 
 LOADERS: Final = {"detector": "ultralytics", "pose": "ultralytics"}
 """Which plug-in takes a bare weights path or model name, as in `--detector yolo11n.pt`."""
+
+SOURCE_PATTERNS: Final = (
+    (r".+\.(bmp|jpe?g|png|tiff?|webp)", "images"),
+    (r"(?!\w[\w+.-]*://).+", "file"),
+)
+"""Which source reads a bare text that names no plug-in; the first pattern that matches it whole, case ignored."""
 
 EXTRAS: Final = {
     "ultralytics": "ultralytics",
@@ -63,20 +77,57 @@ EXTRAS: Final = {
 """Import name of an optional package -> the extra of this distribution that installs it."""
 
 
-def resolve(role: str, name: str) -> type[Any]:
-    """Import the class behind a plug-in's name.
+def shorthand(role: str, text: str) -> dict[str, Any]:
+    """Say in full what a bare text stands for: `jsonl`, `video=out.mp4`, `yolo11n.pt`, `street.mp4`.
+
+    Args:
+        role: `source`, `detector`, `pose`, `tracker` or `sink`.
+        text: A plug-in's name, or what the obvious plug-in of that role should read, load or write.
+
+    Returns:
+        An entry of a configuration: `kind`, and options beside it.
+
+    Raises:
+        UnknownPlugin: Nothing of that role takes it.
+    """
+    if role == "sink":
+        name, equals, target = text.partition("=")
+        return {"kind": name, "path": target} if equals else {"kind": name}
+    if text in PLUGINS[role]:
+        return {"kind": text}
+    if role == "source":
+        return {"kind": _source_kind(text), "path": text}
+    is_misspelt = not Path(text).exists() and difflib.get_close_matches(text, PLUGINS[role], n=1, cutoff=0.8)
+    if role not in LOADERS or is_misspelt:
+        raise _unknown(role, text)
+    return {"kind": LOADERS[role], "weights": text}
+
+
+def _source_kind(text: str) -> str:
+    if Path(text).is_dir():
+        return "images"
+    for pattern, kind in SOURCE_PATTERNS:
+        if re.fullmatch(pattern, text, re.IGNORECASE):
+            return kind
+    msg = f"no source reads '{text}'. Known: {', '.join(sorted(PLUGINS['source']))}"
+    raise UnknownPlugin(msg)
+
+
+def _unknown(role: str, name: str) -> UnknownPlugin:
+    known = sorted(PLUGINS[role])
+    return UnknownPlugin(f"unknown {role} '{name}'.{_closest(name, known)} Known: {', '.join(known)}")
+
+
+def resolve(role: str, name: str) -> Any:  # noqa: ANN401 - a class of any role, or a group of commands
+    """Import what stands behind a plug-in's name.
 
     Raises:
         UnknownPlugin: No such name; the message lists the known ones and the closest.
         MissingPackage: It needs a package that is not installed; the message gives the command.
     """
-    known = PLUGINS[role]
-    if name not in known:
-        closest = difflib.get_close_matches(name, known, n=1)
-        hint = f" Did you mean '{closest[0]}'?" if closest else ""
-        msg = f"unknown {role} '{name}'.{hint} Known: {', '.join(sorted(known))}"
-        raise UnknownPlugin(msg)
-    module_name, class_name = known[name].split(":")
+    if name not in PLUGINS[role]:
+        raise _unknown(role, name)
+    module_name, class_name = PLUGINS[role][name].split(":")
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
@@ -85,7 +136,7 @@ def resolve(role: str, name: str) -> type[Any]:
             raise
         msg = f"{role} '{name}' needs the package '{package}': pip install 'kinestream[{EXTRAS[package]}]'"
         raise MissingPackage(msg) from error
-    return cast("type[Any]", getattr(module, class_name))
+    return getattr(module, class_name)
 
 
 def options_model(plugin: type[Any]) -> type[Options]:
@@ -108,21 +159,32 @@ def validate_options(plugin: type[Any], options: dict[str, Any], path: str) -> O
     try:
         return model.model_validate(options)
     except ValidationError as error:
-        raise ConfigError(explain(error, path, tuple(model.model_fields))) from None
+        raise ConfigError(explain(error, path, {"": list(model.model_fields)})) from None
 
 
-def explain(error: ValidationError, path: str, allowed: tuple[str, ...]) -> str:
-    """Say in words what pydantic found: one line a fault, with its dotted path and the allowed names."""
+def explain(error: ValidationError, path: str, allowed: Mapping[str, Sequence[str]]) -> str:
+    """Say in words what pydantic found: one line a fault.
+
+    Args:
+        error: As caught.
+        path: Where the checked value stands in the configuration; it begins each line.
+        allowed: The names that may stand below a dotted path (relative to `path`).
+    """
     lines = []
     for fault in error.errors(include_url=False):
-        where = ".".join(str(part) for part in (path, *fault["loc"]) if part != "")
+        loc = [str(part) for part in fault["loc"]]
+        where = ".".join(part for part in (path, *loc) if part)
         if fault["type"] == "extra_forbidden":
-            name = str(fault["loc"][-1])
-            closest = difflib.get_close_matches(name, allowed, n=1)
-            hint = f" Did you mean '{closest[0]}'?" if closest else ""
-            lines.append(f"{where}: unknown option '{name}'.{hint} Allowed: {', '.join(allowed)}")
+            names = allowed.get(".".join(loc[:-1]), ())
+            hint = _closest(loc[-1], names)
+            lines.append(f"{where}: unknown option '{loc[-1]}'.{hint} Allowed: {', '.join(names)}")
         elif fault["type"] == "missing":
             lines.append(f"{where}: this option is required")
         else:
             lines.append(f"{where}: {fault['msg']}, got {fault['input']!r}")
     return "\n".join(lines)
+
+
+def _closest(name: str, known: Iterable[str]) -> str:
+    closest = difflib.get_close_matches(name, list(known), n=1)
+    return f" Did you mean '{closest[0]}'?" if closest else ""

@@ -8,6 +8,7 @@ Parts are not reusable: a run builds new ones.
 """
 
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Sequence
 from typing import Literal
 
@@ -22,10 +23,17 @@ Overflow = Literal["block", "drop_oldest"]
 class Source(ABC):
     """Where frames come from: one camera, one file, one stream."""
 
-    source_id: str
-    """Unique in a run."""
     live: bool = False
     """True: the world does not wait, so old frames are dropped. False: every frame goes through, in order."""
+
+    @property
+    @abstractmethod
+    def source_id(self) -> str:
+        """Name of the source, unique in a run."""
+
+    @abstractmethod
+    def rename(self, source_id: str) -> None:
+        """Take another name, before `open`: another source has this one."""
 
     @abstractmethod
     async def open(self) -> None:
@@ -52,6 +60,10 @@ class Stage(ABC):
     """One step of the chain: looks at packets and adds to them."""
 
     name: str
+    needs: frozenset[str] = frozenset()
+    """Columns of `Instances` that earlier stages must provide."""
+    provides: frozenset[str] = frozenset()
+    """Columns that are there after this stage."""
     max_batch: int = 1
     """How many packets it wants at once, at most. It gets what is there: 1 at low load, more under load."""
 
@@ -79,6 +91,8 @@ class Sink(ABC):
     """Where results go. Each sink has its own channel, so a slow or dead one never stops another."""
 
     name: str
+    needs: frozenset[str] = frozenset()
+    """Columns of `Instances` that the chain must provide."""
     max_batch: int = 16
     overflow: Overflow = "block"
     """`block` loses nothing and slows the flow down; `drop_oldest` keeps up and counts what it drops."""
@@ -87,12 +101,13 @@ class Sink(ABC):
         """Create files, connect. Failing at the start ends the run before anything was read."""
 
     @abstractmethod
-    async def write(self, packets: Sequence[Packet]) -> None:
-        """Write packets, oldest first.
+    async def write(self, packets: deque[Packet]) -> None:
+        """Write packets, oldest first, and take each one out of `packets`, from the left, once it is written.
 
         Raises:
-            SinkError: It cannot be written. The engine closes the sink, opens it again after a while (see
-                `pipeline.runner`), and counts what could not be written meanwhile.
+            SinkError: The sink cannot be written to. The engine closes it and opens it again after a while; packets
+                are counted as unavailable until then.
+            Exception: Any other one concerns the packet that is now leftmost: it is dropped, the rest comes again.
         """
 
     async def end_source(self, source_id: str) -> None:  # noqa: B027 - most sinks keep nothing a source

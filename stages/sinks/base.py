@@ -19,6 +19,8 @@ class FrameSink(Plugin, ABC):
         out: The folder of the run; a relative path in the options is below it.
     """
 
+    needs: ClassVar[frozenset[str]] = frozenset()
+    """Columns of `Instances` that the chain must provide: `xyxy`, `keypoints`, `track_id`."""
     overflow: ClassVar[Overflow] = "block"
     """What happens when it cannot keep up: tables and files lose nothing."""
 

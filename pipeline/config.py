@@ -1,0 +1,268 @@
+"""A configuration: which plug-ins, with which options, and how they are run.
+
+    preset: embedded                     # start from configs/embedded.yaml; what stands below replaces it
+    sources:
+      - {kind: file, path: street.mp4}   # or just: street.mp4
+    detect: {kind: ultralytics, weights: yolo11n.pt}
+    pose: none
+    track: bytetrack                     # a bare name means: all options at their defaults
+    sinks:
+      - jsonl
+      - {kind: video, path: "{source}.mp4"}
+    run:
+      out: runs/street
+
+`${NAME}` in a value is taken from the environment (`${NAME:-default}` if it may be absent) and masked from then on
+in every message, log and report. Values given on the command line (`-o detect.confidence=0.4`) come last.
+"""
+
+import os
+import re
+from collections.abc import Iterable
+from importlib import resources
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline.errors import ConfigError
+from pipeline.registry import explain, shorthand
+from pipeline.secrets import mask_tree, remember_secret
+
+__all__ = ["PipelineConfig", "PluginConfig", "RunConfig", "build_config", "presets", "read_yaml"]
+
+Tree = dict[str, Any]
+
+_VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_]\w*)(?::-(?P<default>[^}]*))?\}")
+_NONE = "none"
+_ROLES = {"sources": "source", "detect": "detector", "pose": "pose", "track": "tracker", "sinks": "sink"}
+_LISTS = {"sources", "sinks"}
+
+
+class PluginConfig(BaseModel):
+    """One plug-in: its `kind`, and beside it its options."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    kind: str
+    id: str | None = None
+    """Name of a source or sink in results; by default made from what it reads, or from its kind."""
+
+    @property
+    def options(self) -> Tree:
+        """What the plug-in itself gets."""
+        return dict(self.model_extra or {})
+
+
+class RunConfig(BaseModel):
+    """How the chain is run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    out: Path | None = None
+    """Folder of the results; by default `runs/DATE-TIME`."""
+    device: str = "auto"
+    """Where models run that can choose: `auto`, `cpu` or `cuda:N`."""
+    max_frames: int | None = Field(default=None, ge=1)
+    """End each source after so many frames."""
+    max_age_seconds: float = Field(default=0.5, gt=0)
+    """A frame of a live source that is older when its turn comes is dropped."""
+    drain_timeout_seconds: float = Field(default=8.0, ge=0)
+    """How long a stop may take to finish what was read."""
+    max_open_files: int = Field(default=4, ge=1)
+    """How many sources that are not live are read at the same time; the others wait."""
+    file_buffer_frames: int = Field(default=4, ge=1)
+    """How many frames of a file are decoded ahead."""
+
+
+class PipelineConfig(BaseModel):
+    """The whole configuration, checked for shape; `pipeline.graph.build` checks the options of each plug-in."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sources: list[PluginConfig] = Field(default_factory=list)
+    detect: PluginConfig | None = None
+    pose: PluginConfig | None = None
+    track: PluginConfig | None = None
+    sinks: list[PluginConfig] = Field(default_factory=list)
+    run: RunConfig = Field(default_factory=RunConfig)
+
+    def __repr__(self) -> str:
+        """Show the configuration without its secrets."""
+        return f"PipelineConfig({self.masked()})"
+
+    __str__ = __repr__
+
+    def masked(self) -> Tree:
+        """Give the configuration as a tree for reports, secrets masked."""
+        tree = mask_tree(self.model_dump(mode="json", exclude_none=True))
+        assert isinstance(tree, dict)
+        return tree
+
+    @classmethod
+    def from_tree(cls, tree: Tree) -> Self:
+        """Check the shape of a tree.
+
+        Raises:
+            ConfigError: With the dotted path, what was got and what is allowed.
+        """
+        try:
+            return cls.model_validate(tree)
+        except ValidationError as error:
+            allowed = {"": ["preset", *cls.model_fields], "run": list(RunConfig.model_fields)}
+            raise ConfigError(explain(error, "", allowed)) from None
+
+
+def build_config(tree: Tree, overrides: Iterable[str] = ()) -> PipelineConfig:
+    """Make a configuration out of a tree as read from YAML.
+
+    Args:
+        tree: May name a `preset`, whose values it replaces: mappings are merged, anything else is taken whole.
+        overrides: `dotted.path=value` each, values in YAML: `sinks.0.path=out.mp4`, `track=none`.
+
+    Raises:
+        ConfigError: With the dotted path, what was got and what is allowed.
+    """
+    tree = _in_full(_with_environment(tree, ""))
+    for override in overrides:
+        _set(tree, override)
+    return PipelineConfig.from_tree(_in_full(_with_environment(tree, "")))
+
+
+def read_yaml(path: Path) -> Tree:
+    """Read a configuration file; nothing in it is checked but that it is a mapping.
+
+    Raises:
+        ConfigError: It cannot be read, or is not YAML.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"cannot read the configuration {path}: {error}"
+        raise ConfigError(msg) from error
+    return _parse(text, str(path))
+
+
+def presets() -> list[str]:
+    """Name the configurations that come with Kinestream."""
+    return sorted(entry.name.removesuffix(".yaml") for entry in _configs().iterdir() if entry.name.endswith(".yaml"))
+
+
+def _configs() -> resources.abc.Traversable:
+    return resources.files("configs")
+
+
+def _preset(name: str) -> Tree:
+    if name not in presets():
+        msg = f"unknown preset '{name}'; known: {', '.join(presets())}"
+        raise ConfigError(msg)
+    entry = _configs() / f"{name}.yaml"
+    return _in_full(_parse(entry.read_text(encoding="utf-8"), f"preset {name}"))
+
+
+def _in_full(tree: Tree) -> Tree:
+    """Write out what is short: plug-ins given as a bare text, `none`, and the preset that is built upon."""
+    full = dict(tree)
+    preset = full.pop("preset", None)
+    for section, role in _ROLES.items():
+        if section not in full:
+            continue
+        value = full[section]
+        if isinstance(value, list):
+            full[section] = [_entry_in_full(role, entry) for entry in value]
+        elif section not in _LISTS:
+            full[section] = _entry_in_full(role, value)
+    return full if preset is None else _merge(_preset(str(preset)), full)
+
+
+def _entry_in_full(role: str, entry: object) -> object:
+    if entry == _NONE:
+        return None
+    return shorthand(role, entry) if isinstance(entry, str) else entry
+
+
+def _parse(text: str, where: str) -> Tree:
+    try:
+        tree = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        msg = f"{where} is not valid YAML: {error}"
+        raise ConfigError(msg) from error
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        msg = f"{where} must be a mapping (sources:, detect:, ...), got a {type(tree).__name__}"
+        raise ConfigError(msg)
+    return tree
+
+
+def _merge(base: Tree, over: Tree) -> Tree:
+    """Lay `over` on `base`. A plug-in of another kind replaces the whole entry: its options mean something else."""
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        if isinstance(below, dict) and isinstance(value, dict) and value.get("kind") in {None, below.get("kind")}:
+            merged[key] = _merge(below, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _set(tree: Tree, override: str) -> None:
+    """Apply `dotted.path=value` in place."""
+    path, equals, text = override.partition("=")
+    keys = path.split(".")
+    if not equals or not all(keys):
+        msg = f"an override must be dotted.path=value, got '{override}'; for example -o detect.confidence=0.4"
+        raise ConfigError(msg)
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        msg = f"-o {path}: '{text}' is not valid YAML: {error}"
+        raise ConfigError(msg) from error
+    node: Any = tree
+    for depth, key in enumerate(keys[:-1]):
+        node = _step(node, key, ".".join(keys[: depth + 1]))
+    if isinstance(node, list):
+        _step(node, keys[-1], path)
+        node[int(keys[-1])] = value
+    else:
+        node[keys[-1]] = value
+
+
+def _step(node: Any, key: str, path: str) -> Any:  # noqa: ANN401 - a node of a YAML tree
+    """Go one key down; what is not there yet becomes a mapping."""
+    if isinstance(node, list):
+        if not key.isdigit() or int(key) >= len(node):
+            msg = f"-o {path}: there are {len(node)} entries, numbered from 0; got '{key}'"
+            raise ConfigError(msg)
+        index: Any = int(key)
+    else:
+        index = key
+        node.setdefault(key, {})
+    if not isinstance(node[index], dict | list):
+        node[index] = {}
+    return node[index]
+
+
+def _with_environment(value: Any, path: str) -> Any:  # noqa: ANN401 - a node of a YAML tree
+    """Replace `${NAME}` in every string; what came from the environment is a secret from then on."""
+    if isinstance(value, dict):
+        return {key: _with_environment(item, f"{path}.{key}" if path else str(key)) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_environment(item, f"{path}.{index}") for index, item in enumerate(value)]
+    if not isinstance(value, str):
+        return value
+
+    def look_up(match: re.Match[str]) -> str:
+        name, default = match["name"], match["default"]
+        found = os.environ.get(name)
+        if found is not None:
+            remember_secret(found)
+            return found
+        if default is not None:
+            return default
+        msg = f"{path}: the environment variable {name} is not set; set it, or write ${{{name}:-default}}"
+        raise ConfigError(msg)
+
+    return _VARIABLE.sub(look_up, value)

@@ -1,0 +1,144 @@
+"""Configuration -> checked chain. A pure function: nothing is opened, read or written.
+
+    sources -> [detect] -> [pose] -> [track] -> sinks
+
+Every plug-in is found, its options are checked, and each part must get the columns it needs from the parts before it.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.config import PipelineConfig, PluginConfig
+from pipeline.errors import ConfigError
+from pipeline.plugin import Options
+from pipeline.registry import options_model, resolve, validate_options
+from pipeline.stage import Sink, Source, Stage
+
+__all__ = ["Graph", "build"]
+
+_PROVIDER = {"xyxy": "detect", "keypoints": "pose", "track_id": "track"}
+"""Which section of a configuration to add when a column is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A chain that fits together, not yet opened."""
+
+    sources: tuple[Source, ...]
+    stages: tuple[Stage, ...]
+    sinks: tuple[Sink, ...]
+
+
+def build(config: PipelineConfig, out: Path) -> Graph:
+    """Make the chain that a configuration describes.
+
+    Args:
+        config: Checked for shape.
+        out: Folder of the run; sinks write below it.
+
+    Raises:
+        ConfigError: A plug-in or option is unknown or wrong, something is missing, two parts are in each other's way.
+        SourceError: A source's path matches nothing.
+    """
+    graph = Graph(sources=_sources(config), stages=_stages(config), sinks=_sinks(config, out))
+    _check_columns(graph)
+    return graph
+
+
+def _sources(config: PipelineConfig) -> tuple[Source, ...]:
+    if not config.sources:
+        msg = "sources: nothing to watch; name at least one file, folder, URL or camera"
+        raise ConfigError(msg)
+    decode = resolve("stage", "decode")
+    sources: list[Source] = []
+    for position, entry in enumerate(config.sources):
+        plugin = resolve("source", entry.kind)
+        options = validate_options(plugin, _with_device(plugin, entry, config), f"sources.{position}")
+        sources += [decode(expanded) for expanded in plugin.expand(options, entry.id)]
+    _make_unique(sources)
+    return tuple(sources)
+
+
+def _make_unique(sources: list[Source]) -> None:
+    """Number sources that would share a name: street, street-2, ..."""
+    taken: set[str] = set()
+    for source in sources:
+        name, number = source.source_id, 1
+        while source.source_id in taken:
+            number += 1
+            source.rename(f"{name}-{number}")
+        taken.add(source.source_id)
+
+
+def _stages(config: PipelineConfig) -> tuple[Stage, ...]:
+    stages: list[Stage] = []
+    sections = (
+        ("detect", "detector", config.detect),
+        ("pose", "pose", config.pose),
+        ("track", "tracker", config.track),
+    )
+    for verb, role, entry in sections:
+        if entry is None:
+            continue
+        plugin = resolve(role, entry.kind)
+        options = validate_options(plugin, _with_device(plugin, entry, config), verb)
+        if verb == "pose" and plugin.boxes == "unused" and config.detect is not None:
+            msg = (
+                f"pose '{entry.kind}' finds people by itself, so the boxes of detector '{config.detect.kind}' would be "
+                "thrown away: set detect to none, or choose a pose model that uses boxes"
+            )
+            raise ConfigError(msg)
+        stages.append(resolve("stage", verb)(_maker(plugin, options)))
+    return tuple(stages)
+
+
+def _maker(plugin: type[Any], options: Options) -> Callable[[], Any]:
+    return lambda: plugin(options)
+
+
+def _sinks(config: PipelineConfig, out: Path) -> tuple[Sink, ...]:
+    write = resolve("stage", "sink")
+    sinks: list[Sink] = []
+    target_owner: dict[str, str] = {}
+    for position, entry in enumerate(config.sinks):
+        plugin = resolve("sink", entry.kind)
+        options = validate_options(plugin, _with_device(plugin, entry, config), f"sinks.{position}")
+        instance = plugin(options, out)
+        name = entry.id or entry.kind
+        if any(sink.name == name for sink in sinks):
+            name = f"{name}-{position}"
+        for target in instance.targets():
+            other = target_owner.setdefault(target, name)
+            if other != name:
+                msg = f"sinks.{position}: '{name}' would write to {target}, as '{other}' does; give one another path"
+                raise ConfigError(msg)
+        sinks.append(write(instance, name))
+    if not sinks:
+        msg = "sinks: results would go nowhere; name at least one (jsonl, video, ...; null to only measure)"
+        raise ConfigError(msg)
+    return tuple(sinks)
+
+
+def _with_device(plugin: type[Any], entry: PluginConfig, config: PipelineConfig) -> dict[str, Any]:
+    """Give the run's device to a plug-in that has such an option and was not told otherwise."""
+    options = entry.options
+    if "device" in options_model(plugin).model_fields:
+        options.setdefault("device", config.run.device)
+    return options
+
+
+def _check_columns(graph: Graph) -> None:
+    there: set[str] = set()
+    for stage in graph.stages:
+        _require(stage.name, stage.needs, there)
+        there |= stage.provides
+    for sink in graph.sinks:
+        _require(f"sink '{sink.name}'", sink.needs, there)
+
+
+def _require(who: str, needs: Iterable[str], there: set[str]) -> None:
+    for column in sorted(set(needs) - there):
+        msg = f"{who} needs {column}, but no earlier stage provides it: add '{_PROVIDER[column]}' before it"
+        raise ConfigError(msg)

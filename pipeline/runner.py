@@ -1,0 +1,243 @@
+"""The only place that starts tasks, drains and cancels.
+
+    sources --channel--> collector --> stage --channel--> stage ... --> fan-out --channel--> sinks
+
+Three ways to end: the sources end and everything drains; `stop()` ends the sources and drains what was read, for at
+most `drain_timeout_seconds`; cancelling `run()` ends everything at once. In each case every part is closed after its
+last call, in bounded time.
+"""
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from pipeline.channel import Channel, Collector
+from pipeline.config import RunConfig
+from pipeline.errors import PipelineError, SinkError
+from pipeline.graph import Graph
+from pipeline.loops import FanOut, Inbox, Loop, Outbox, SinkLoop, SourceLoop, StageLoop
+from pipeline.stage import Overflow, Sink, Stage
+from pipeline.telemetry import SinkCounts, SourceCounts, Telemetry
+from pipeline.types import Packet
+
+__all__ = ["Runner"]
+
+_log = logging.getLogger(__name__)
+
+_CLOSE_TIMEOUT_SECONDS = 30.0
+"""For a run that ended by itself: an encoder may have seconds of pictures left."""
+_CLOSE_AFTER_DRAIN_SECONDS = 1.5
+"""For a run that was asked to stop: with 8 s of draining, the process is gone within 10 s."""
+
+
+class Runner:
+    """Runs a graph once.
+
+    Args:
+        graph: What to run. Its parts are opened and closed here.
+        settings: How: the `run` section of a configuration.
+        clock: Monotonic seconds, the clock of `Frame.arrived_monotonic`.
+    """
+
+    def __init__(
+        self, graph: Graph, settings: RunConfig | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Prepare; nothing is opened."""
+        self.graph = graph
+        self.settings = settings or RunConfig()
+        self.telemetry = Telemetry(clock)
+        self.late: tuple[str, ...] = ()
+        """Who had not finished when a stop ran out of time."""
+        self._clock = clock
+        self._collector = Collector()
+        self._channels: list[Channel] = []
+        self._source_loops: list[SourceLoop] = []
+        self._stage_loops: list[StageLoop] = []
+        self._sink_loops: list[SinkLoop] = []
+        self._source_tasks: list[asyncio.Task[None]] = []
+        self._deadline: asyncio.Timeout | None = None
+        self._stopped_at: float | None = None
+        for source in graph.sources:
+            self.telemetry.sources[source.source_id] = SourceCounts()
+        for sink in graph.sinks:
+            self.telemetry.sinks[sink.name] = SinkCounts()
+
+    async def run(self) -> None:
+        """Run until the sources end or `stop` is called. Then `failures` says what went wrong on the way.
+
+        Raises:
+            PipelineError: A stage or sink cannot be opened, a stage keeps failing, or no sink works any more.
+        """
+        opened: list[Stage | Sink] = []
+        complete = False
+        try:
+            async with asyncio.timeout(None) as self._deadline:
+                await self._open_parts(opened)
+                self._build_loops()
+                await self._flow()
+            complete = True
+        except TimeoutError:
+            self._name_the_late()
+            complete = True
+        except ExceptionGroup as group:
+            error = _first_error(group)
+            raise error from error.__cause__
+        finally:
+            self._deadline = None
+            await self._close_parts(opened, complete=complete)
+
+    def stop(self) -> None:
+        """End the sources; what was read is still finished. Returns at once; calling it again changes nothing.
+
+        While models are loading nothing has been read, and loading is given up.
+        """
+        if self._stopped_at is not None:
+            return
+        self._stopped_at = self._clock()
+        for task in self._source_tasks:
+            task.cancel()
+        if self._deadline is not None:
+            drain_seconds = self.settings.drain_timeout_seconds if self._source_tasks else 0.0
+            self._deadline.reschedule(asyncio.get_running_loop().time() + drain_seconds)
+
+    @property
+    def failures(self) -> list[PipelineError]:
+        """What failed without ending the run: sources, sinks that went down, a stop that was not in time."""
+        failures: list[PipelineError] = [loop.failure for loop in self._source_loops if loop.failure]
+        failures += [loop.failure for loop in self._sink_loops if loop.failure]
+        return failures
+
+    def in_flight(self) -> Counter[str]:
+        """Count, by source, the packets that are somewhere between their source and the sinks' channels."""
+        places: list[Packet] = [*self._collector.packets()]
+        for channel in self._channels:
+            places += channel.packets()
+        loops: tuple[Loop, ...] = (*self._source_loops, *self._stage_loops)
+        for loop in loops:
+            places += [item for item in loop.holding if isinstance(item, Packet)]
+        return Counter(packet.source_id for packet in places)
+
+    def waiting(self, sink_name: str) -> int:
+        """Count the packets that a sink was given and has not written yet."""
+        return sum(
+            len(loop.inbox.packets()) + sum(isinstance(item, Packet) for item in loop.holding)
+            for loop in self._sink_loops
+            if loop.sink.name == sink_name
+        )
+
+    async def _open_parts(self, opened: list[Stage | Sink]) -> None:
+        parts: tuple[Stage | Sink, ...] = (*self.graph.stages, *self.graph.sinks)
+        for part in parts:
+            opened.append(part)  # before: a part that fails to open is closed too
+            await part.open()
+
+    def _build_loops(self) -> None:
+        """Make every loop and channel, from the sinks backwards, since each needs the channel after it."""
+        sink_channels = [self._sink_channel(sink) for sink in self.graph.sinks]
+        self._sink_loops = [
+            SinkLoop(sink, channel, self.telemetry, self._on_sink_failure)
+            for sink, channel in zip(self.graph.sinks, sink_channels, strict=True)
+        ]
+        outbox: Outbox = FanOut(sink_channels, self.telemetry)
+        for position in range(len(self.graph.stages) - 1, -1, -1):
+            stage = self.graph.stages[position]
+            inbox: Inbox = self._collector
+            if position > 0:
+                inbox = Channel(f"before {stage.name}", capacity=stage.max_batch)
+                self._channels.append(inbox)
+            max_age_seconds = self.settings.max_age_seconds if position == 0 else None
+            self._stage_loops.insert(0, StageLoop(stage, inbox, outbox, self.telemetry, max_age_seconds))
+            if isinstance(inbox, Channel):
+                outbox = inbox
+        slots = asyncio.Semaphore(self.settings.max_open_files)
+        for source in self.graph.sources:
+            channel = self._source_channel(source.source_id, live=source.live)
+            self._source_loops.append(
+                SourceLoop(source, channel, self.telemetry, slots, self.settings.max_frames),
+            )
+            self._collector.add(channel)
+        self._collector.seal()
+
+    def _source_channel(self, source_id: str, *, live: bool) -> Channel:
+        capacity = 1 if live else self.settings.file_buffer_frames
+        overflow: Overflow = "drop_oldest" if live else "block"
+
+        def on_drop(packet: Packet) -> None:
+            self.telemetry.drop(packet, "decode", "overflow")
+
+        return Channel(f"after {source_id}", capacity, overflow, on_drop, source_id)
+
+    def _sink_channel(self, sink: Sink) -> Channel:
+        counts = self.telemetry.sinks[sink.name]
+
+        def on_drop(_packet: Packet) -> None:
+            counts.dropped["overflow"] += 1
+
+        return Channel(sink.name, sink.max_batch, sink.overflow, on_drop)
+
+    async def _flow(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            workers: tuple[Loop, ...] = (*self._sink_loops, *self._stage_loops)
+            for worker in workers:
+                tasks.create_task(worker.run(), name=worker.name)
+            self._source_tasks = [tasks.create_task(loop.run(), name=loop.name) for loop in self._source_loops]
+
+    def _name_the_late(self) -> None:
+        loops: tuple[Loop, ...] = (*self._source_loops, *self._stage_loops, *self._sink_loops)
+        self.late = tuple(loop.name for loop in loops if not loop.finished)
+        if self.late:
+            _log.warning(
+                "stopped, but not everything was finished within %.1f s; late: %s",
+                self.settings.drain_timeout_seconds,
+                ", ".join(self.late),
+            )
+
+    def _on_sink_failure(self, error: SinkError) -> None:
+        anyone_up = any(loop.is_up for loop in self._sink_loops)
+        anyone_live = any(source.live for source in self.graph.sources)
+        if not anyone_up and not anyone_live:
+            raise error
+
+    async def _close_parts(self, parts: list[Stage | Sink], *, complete: bool) -> None:
+        down = {id(loop.sink) for loop in self._sink_loops if not loop.is_up}
+        closing = [
+            part.close(complete=complete) if isinstance(part, Sink) else part.close()
+            for part in parts
+            if id(part) not in down
+        ]
+        names = [part.name for part in parts if id(part) not in down]
+        timeout_seconds = _CLOSE_TIMEOUT_SECONDS
+        if self._stopped_at is not None:
+            ends_at = self._stopped_at + self.settings.drain_timeout_seconds + _CLOSE_AFTER_DRAIN_SECONDS
+            timeout_seconds = max(ends_at - self._clock(), _CLOSE_AFTER_DRAIN_SECONDS)
+        results = await asyncio.gather(
+            *(asyncio.wait_for(close, timeout_seconds) for close in closing), return_exceptions=True
+        )
+        for name, result in zip(names, results, strict=True):
+            if isinstance(result, TimeoutError):
+                self.late = (*self.late, name)
+                _log.error("'%s' could not be closed within %.1f s", name, timeout_seconds)
+            elif isinstance(result, BaseException):
+                self._keep_closing_failure(name, result)
+
+    def _keep_closing_failure(self, name: str, error: BaseException) -> None:
+        fault = error if isinstance(error, SinkError) else SinkError(f"'{name}' could not be closed: {error!r}")
+        if fault is not error:
+            fault.__cause__ = error
+        for loop in self._sink_loops:
+            if loop.sink.name == name:
+                loop.failure = fault
+        if name in self.telemetry.sinks:
+            self.telemetry.sinks[name].error = str(fault)
+            self.telemetry.sinks[name].failures += 1
+        _log.error("%s", fault)
+
+
+def _first_error(group: ExceptionGroup[Exception]) -> Exception:
+    """Give the first error of a group: the others are what cancelling its neighbours brought up."""
+    error: Exception = group
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,49 @@
+"""sink: writes packets with a sink plug-in, on a thread of its own."""
+
+from collections import deque
+
+from pipeline.stage import Sink
+from pipeline.types import Packet
+from pipeline.worker import Worker
+from stages.sinks.base import FrameSink
+
+__all__ = ["Write"]
+
+
+class Write(Sink):
+    """A sink of the engine, made of a sink plug-in."""
+
+    def __init__(self, plugin: FrameSink, name: str) -> None:
+        """Keep the plug-in; nothing is created."""
+        self.name = name
+        self.needs = plugin.needs
+        self.overflow = plugin.overflow
+        self._plugin = plugin
+        self._worker = Worker(f"sink {name}")
+
+    async def open(self) -> None:
+        """Open the plug-in."""
+        await self._worker.call(self._plugin.open)
+
+    async def write(self, packets: deque[Packet]) -> None:
+        """Write the packets, oldest first."""
+        await self._worker.call(self._write, packets)
+
+    async def end_source(self, source_id: str) -> None:
+        """Finish what belongs to one source."""
+        await self._worker.call(self._plugin.end_source, source_id)
+
+    async def close(self, *, complete: bool) -> None:
+        """Finish the output if the run did not fail, then close the plug-in, after the call in flight."""
+        await self._worker.close(self._finish_and_close if complete else self._plugin.close)
+
+    def _write(self, packets: deque[Packet]) -> None:
+        while packets:
+            self._plugin.write(packets[0])
+            packets.popleft()
+
+    def _finish_and_close(self) -> None:
+        try:
+            self._plugin.finish()
+        finally:
+            self._plugin.close()
