@@ -12,8 +12,8 @@
     run:
       out: runs/street
 
-`${NAME}` in a value is taken from the environment (`${NAME:-default}` if it may be absent) and masked from then on
-in every message, log and report. Values given on the command line (`-o detect.confidence=0.4`) come last.
+`${NAME}` in a value is taken from the environment (`${NAME:-default}` if it may be absent or empty) and masked from
+then on in every message, log and report. Values given on the command line (`-o detect.confidence=0.4`) come last.
 """
 
 import os
@@ -40,7 +40,21 @@ _ROLES = {"sources": "source", "detect": "detector", "pose": "pose", "track": "t
 _LISTS = {"sources", "sinks"}
 
 
-class PluginConfig(BaseModel):
+class _Masked(BaseModel):
+    def __repr__(self) -> str:
+        """Show it without its secrets."""
+        return f"{type(self).__name__}({self.masked()})"
+
+    __str__ = __repr__
+
+    def masked(self) -> Tree:
+        """Give it as a tree for reports, secrets masked."""
+        tree = mask_tree(self.model_dump(mode="json", exclude_none=True))
+        assert isinstance(tree, dict)
+        return tree
+
+
+class PluginConfig(_Masked):
     """One plug-in: its `kind`, and beside it its options."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -76,7 +90,7 @@ class RunConfig(BaseModel):
     """How many frames of a file are decoded ahead."""
 
 
-class PipelineConfig(BaseModel):
+class PipelineConfig(_Masked):
     """The whole configuration, checked for shape; `pipeline.graph.build` checks the options of each plug-in."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -87,18 +101,6 @@ class PipelineConfig(BaseModel):
     track: PluginConfig | None = None
     sinks: list[PluginConfig] = Field(default_factory=list)
     run: RunConfig = Field(default_factory=RunConfig)
-
-    def __repr__(self) -> str:
-        """Show the configuration without its secrets."""
-        return f"PipelineConfig({self.masked()})"
-
-    __str__ = __repr__
-
-    def masked(self) -> Tree:
-        """Give the configuration as a tree for reports, secrets masked."""
-        tree = mask_tree(self.model_dump(mode="json", exclude_none=True))
-        assert isinstance(tree, dict)
-        return tree
 
     @classmethod
     def from_tree(cls, tree: Tree) -> Self:
@@ -124,10 +126,13 @@ def build_config(tree: Tree, overrides: Iterable[str] = ()) -> PipelineConfig:
     Raises:
         ConfigError: With the dotted path, what was got and what is allowed.
     """
-    tree = _in_full(_with_environment(tree, ""))
-    for override in overrides:
-        _set(tree, override)
-    return PipelineConfig.from_tree(_in_full(_with_environment(tree, "")))
+    settings = [_setting(override) for override in overrides]
+    named = {path: value for path, value in settings if path == "preset"}
+    full = _in_full(_with_environment(tree | named, ""))
+    for path, value in settings:
+        if path not in named:
+            _set(full, path, _with_environment(value, path))
+    return PipelineConfig.from_tree(_in_full(full))
 
 
 def read_yaml(path: Path) -> Tree:
@@ -158,7 +163,7 @@ def _preset(name: str) -> Tree:
         msg = f"unknown preset '{name}'; known: {', '.join(presets())}"
         raise ConfigError(msg)
     entry = _configs() / f"{name}.yaml"
-    return _in_full(_parse(entry.read_text(encoding="utf-8"), f"preset {name}"))
+    return _in_full(_with_environment(_parse(entry.read_text(encoding="utf-8"), f"preset {name}"), ""))
 
 
 def _in_full(tree: Tree) -> Tree:
@@ -186,14 +191,23 @@ def _parse(text: str, where: str) -> Tree:
     try:
         tree = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        msg = f"{where} is not valid YAML: {error}"
-        raise ConfigError(msg) from error
+        msg = f"{where} is not valid YAML: {_fault(error)}"
+        raise ConfigError(msg) from None
     if tree is None:
         return {}
     if not isinstance(tree, dict):
         msg = f"{where} must be a mapping (sources:, detect:, ...), got a {type(tree).__name__}"
         raise ConfigError(msg)
     return tree
+
+
+def _fault(error: yaml.YAMLError) -> str:
+    """Say what is wrong and where, but quote nothing of the text: that may be a password."""
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return str(error)
+    mark = error.problem_mark
+    problem = re.sub(r"'[^']{2,}'", "...", error.problem or "")
+    return f"line {mark.line + 1}, column {mark.column + 1}: {problem}"
 
 
 def _merge(base: Tree, over: Tree) -> Tree:
@@ -208,18 +222,22 @@ def _merge(base: Tree, over: Tree) -> Tree:
     return merged
 
 
-def _set(tree: Tree, override: str) -> None:
-    """Apply `dotted.path=value` in place."""
+def _setting(override: str) -> tuple[str, Any]:
+    """Take `dotted.path=value` apart."""
     path, equals, text = override.partition("=")
-    keys = path.split(".")
-    if not equals or not all(keys):
+    if not equals or not all(path.split(".")):
         msg = f"an override must be dotted.path=value, got '{override}'; for example -o detect.confidence=0.4"
         raise ConfigError(msg)
     try:
-        value = yaml.safe_load(text)
+        return path, yaml.safe_load(text)
     except yaml.YAMLError as error:
-        msg = f"-o {path}: '{text}' is not valid YAML: {error}"
-        raise ConfigError(msg) from error
+        msg = f"-o {path}: the value is not valid YAML: {_fault(error)}; put it in quotes"
+        raise ConfigError(msg) from None
+
+
+def _set(tree: Tree, path: str, value: object) -> None:
+    """Put a value at a dotted path, in place."""
+    keys = path.split(".")
     node: Any = tree
     for depth, key in enumerate(keys[:-1]):
         node = _step(node, key, ".".join(keys[: depth + 1]))
@@ -233,7 +251,7 @@ def _set(tree: Tree, override: str) -> None:
 def _step(node: Any, key: str, path: str) -> Any:  # noqa: ANN401 - a node of a YAML tree
     """Go one key down; what is not there yet becomes a mapping."""
     if isinstance(node, list):
-        if not key.isdigit() or int(key) >= len(node):
+        if not key.isdecimal() or int(key) >= len(node):
             msg = f"-o {path}: there are {len(node)} entries, numbered from 0; got '{key}'"
             raise ConfigError(msg)
         index: Any = int(key)
@@ -257,12 +275,12 @@ def _with_environment(value: Any, path: str) -> Any:  # noqa: ANN401 - a node of
     def look_up(match: re.Match[str]) -> str:
         name, default = match["name"], match["default"]
         found = os.environ.get(name)
-        if found is not None:
-            remember_secret(found)
-            return found
-        if default is not None:
+        if default is not None and not found:
             return default
-        msg = f"{path}: the environment variable {name} is not set; set it, or write ${{{name}:-default}}"
-        raise ConfigError(msg)
+        if found is None:
+            msg = f"{path}: the environment variable {name} is not set; set it, or write ${{{name}:-default}}"
+            raise ConfigError(msg)
+        remember_secret(found)
+        return found
 
     return _VARIABLE.sub(look_up, value)

@@ -5,8 +5,9 @@
 Every plug-in is found, its options are checked, and each part must get the columns it needs from the parts before it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +66,16 @@ def _make_unique(sources: list[Source]) -> None:
     """Number sources that would share a name: street, street-2, ..."""
     taken: set[str] = set()
     for source in sources:
-        name, number = source.source_id, 1
-        while source.source_id in taken:
-            number += 1
-            source.rename(f"{name}-{number}")
-        taken.add(source.source_id)
+        name = _free_name(source.source_id, taken)
+        if name != source.source_id:
+            source.rename(name)
+        taken.add(name)
+
+
+def _free_name(name: str, taken: Collection[str]) -> str:
+    """Number a name that is taken: jsonl, jsonl-2, ..."""
+    numbered = (f"{name}-{number}" for number in count(2))
+    return next(choice for choice in chain([name], numbered) if choice not in taken)
 
 
 def _stages(config: PipelineConfig) -> tuple[Stage, ...]:
@@ -106,9 +112,7 @@ def _sinks(config: PipelineConfig, out: Path) -> tuple[Sink, ...]:
         plugin = resolve("sink", entry.kind)
         options = validate_options(plugin, _with_device(plugin, entry, config), f"sinks.{position}")
         instance = plugin(options, out)
-        name = entry.id or entry.kind
-        if any(sink.name == name for sink in sinks):
-            name = f"{name}-{position}"
+        name = _free_name(entry.id or entry.kind, {sink.name for sink in sinks})
         for target in instance.targets():
             other = target_owner.setdefault(target, name)
             if other != name:

@@ -20,7 +20,7 @@ from pipeline.stage import Sink, Source, Stage
 from pipeline.telemetry import Telemetry
 from pipeline.types import Packet
 
-__all__ = ["FanOut", "Loop", "SinkLoop", "SourceLoop", "StageLoop"]
+__all__ = ["FanOut", "Loop", "PassOn", "SinkLoop", "SourceLoop", "StageLoop"]
 
 _log = logging.getLogger(__name__)
 
@@ -287,6 +287,17 @@ class StageLoop:
     def _drop(self, packet: Packet, reason: str) -> None:
         self._telemetry.drop(packet, self.name, reason)
         self.holding.remove(packet)
+
+
+class PassOn(Stage):
+    """Stands in for a chain without stages, where sources are joined to sinks directly."""
+
+    name = "pass"
+    max_batch = 8
+
+    async def process(self, packets: Sequence[Packet]) -> Sequence[Packet]:
+        """Give back the packets as they are."""
+        return packets
 
 
 class FanOut:

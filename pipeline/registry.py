@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from pipeline.errors import ConfigError, MissingPackage, UnknownPlugin
 from pipeline.plugin import Options
+from pipeline.secrets import mask_value
 
 __all__ = ["PLUGINS", "explain", "options_model", "resolve", "shorthand", "validate_options"]
 
@@ -181,7 +182,7 @@ def explain(error: ValidationError, path: str, allowed: Mapping[str, Sequence[st
         elif fault["type"] == "missing":
             lines.append(f"{where}: this option is required")
         else:
-            lines.append(f"{where}: {fault['msg']}, got {fault['input']!r}")
+            lines.append(f"{where}: {fault['msg']}, got {mask_value(where, fault['input'])!r}")
     return "\n".join(lines)
 
 

@@ -64,7 +64,7 @@ def make_report(runner: Runner, config: PipelineConfig, error: PipelineError | N
             }
             for name, counts in telemetry.sinks.items()
         },
-        "latency_ms": {name: _percentiles(histogram) for name, histogram in telemetry.latency.items()},
+        "latency_ms": {name: _percentiles(telemetry.histogram(name)) for name in _in_order_of_flow(runner)},
         "errors": failures if error is None else [*failures, str(error)],
         "late": list(runner.late),
         "batches_halved": telemetry.batches_halved,
@@ -91,6 +91,11 @@ def write_report(report: dict[str, Any], out: Path) -> Path:
         msg = f"cannot write the report {path}: {error.strerror or error}"
         raise SinkError(msg) from error
     return path
+
+
+def _in_order_of_flow(runner: Runner) -> list[str]:
+    stages = [stage.name for stage in runner.graph.stages]
+    return ["decode", *stages, *(f"sink:{sink.name}" for sink in runner.graph.sinks), "total"]
 
 
 def _percentiles(histogram: Histogram) -> dict[str, float | None]:

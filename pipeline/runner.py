@@ -17,7 +17,7 @@ from pipeline.channel import Channel, Collector
 from pipeline.config import RunConfig
 from pipeline.errors import PipelineError, SinkError
 from pipeline.graph import Graph
-from pipeline.loops import FanOut, Inbox, Loop, Outbox, SinkLoop, SourceLoop, StageLoop
+from pipeline.loops import FanOut, Inbox, Loop, Outbox, PassOn, SinkLoop, SourceLoop, StageLoop
 from pipeline.stage import Overflow, Sink, Stage
 from pipeline.telemetry import SinkCounts, SourceCounts, Telemetry
 from pipeline.types import Packet
@@ -141,8 +141,9 @@ class Runner:
             for sink, channel in zip(self.graph.sinks, sink_channels, strict=True)
         ]
         outbox: Outbox = FanOut(sink_channels, self.telemetry)
-        for position in range(len(self.graph.stages) - 1, -1, -1):
-            stage = self.graph.stages[position]
+        stages = self.graph.stages or (PassOn(),)
+        for position in range(len(stages) - 1, -1, -1):
+            stage = stages[position]
             inbox: Inbox = self._collector
             if position > 0:
                 inbox = Channel(f"before {stage.name}", capacity=stage.max_batch)

@@ -93,7 +93,8 @@ class Sink(ABC):
     name: str
     needs: frozenset[str] = frozenset()
     """Columns of `Instances` that the chain must provide."""
-    max_batch: int = 16
+    max_batch: int = 8
+    """How many packets it gets at once, at most, and how many may wait for it."""
     overflow: Overflow = "block"
     """`block` loses nothing and slows the flow down; `drop_oldest` keeps up and counts what it drops."""
 

@@ -161,8 +161,8 @@ class Instances:
     """Which joints `keypoints` holds."""
 
     def __post_init__(self) -> None:
+        self._check("xyxy", np.float32, (None, 4))
         n = len(self.xyxy)
-        self._check("xyxy", np.float32, (n, 4))
         self._check("score", np.float32, (n,))
         self._check("class_id", np.int32, (n,))
         self._check("track_id", np.int64, (n,))
@@ -181,8 +181,8 @@ class Instances:
         if value is None:
             return
         array = np.asarray(value, dtype=dtype)
-        if array.size == 0 and len(array) == 0:  # an empty list has lost its trailing dimensions
-            array = array.reshape([0 if size is None else size for size in shape])
+        if array.shape == (0,) and not shape[0]:  # an empty list has lost its trailing dimensions
+            array = array.reshape([size or 0 for size in shape])
         expected = tuple(got if size is None else size for size, got in zip(shape, array.shape, strict=False))
         if array.ndim != len(shape) or array.shape != expected:
             wanted = ", ".join("any" if size is None else str(size) for size in shape)
@@ -220,15 +220,15 @@ class Instances:
             keypoint_score: Shape (n, k), 0..1.
             skeleton: The joints that `keypoints` holds.
         """
-        boxes = np.asarray(xyxy, dtype=np.float32).reshape(-1, 4)
+        boxes = np.asarray(xyxy, dtype=np.float32)
         n, k = len(boxes), 0 if skeleton is None else len(skeleton)
         has_joints = skeleton is not None
         return cls(
             xyxy=boxes,
             score=np.asarray(score, dtype=np.float32),
             class_id=np.zeros(n, np.int32) if class_id is None else np.asarray(class_id, dtype=np.int32),
-            keypoints=_or_zeros(keypoints, (n, k, 2)) if has_joints else None,
-            keypoint_score=_or_zeros(keypoint_score, (n, k)) if has_joints else None,
+            keypoints=_or_zeros(keypoints, (n, k, 2)) if has_joints or keypoints is not None else None,
+            keypoint_score=_or_zeros(keypoint_score, (n, k)) if has_joints or keypoint_score is not None else None,
             skeleton=skeleton,
         )
 
@@ -242,7 +242,7 @@ class Instances:
 
     def __getitem__(self, rows: slice | Sequence[int] | NDArray[np.bool_] | NDArray[np.integer[Any]]) -> Self:
         """Select rows by mask, indices or slice; the columns stay aligned."""
-        picked = np.asarray(rows, dtype=np.int64) if isinstance(rows, Sequence) else rows
+        picked = np.asarray(rows, dtype=None if rows else np.int64) if isinstance(rows, Sequence) else rows
         columns: dict[str, Any] = {name: None if (c := getattr(self, name)) is None else c[picked] for name in _COLUMNS}
         return replace(self, **columns)
 

@@ -28,12 +28,12 @@ async def nothing_is_left_running() -> object:
 
 def make_runner(
     sources: Sequence[Source],
-    stages: Sequence[Stage] = (),
+    stages: Sequence[Stage] | None = None,
     sinks: Sequence[Sink] = (),
     clock: Callable[[], float] | None = None,
     **settings: float,
 ) -> Runner:
-    graph = Graph(tuple(sources), tuple(stages) or (FakeStage(),), tuple(sinks))
+    graph = Graph(tuple(sources), (FakeStage(),) if stages is None else tuple(stages), tuple(sinks))
     config = RunConfig.model_validate(settings)
     return Runner(graph, config) if clock is None else Runner(graph, config, clock)
 
@@ -66,6 +66,13 @@ async def test_every_frame_of_every_file_arrives_once_and_in_order() -> None:
             assert [index for name, index in sink.written if name == source.source_id] == list(range(source.count))
     assert_accounts_balance(runner)
     assert runner.failures == []
+
+
+async def test_a_chain_without_stages_joins_sources_to_sinks() -> None:
+    sink = FakeSink()
+    await make_runner([FakeSource("a", 40), FakeSource("b", 5)], [], [sink]).run()
+    assert len(sink.written) == 45
+    assert sink.log[-1] == "close complete"
 
 
 async def test_batches_mix_sources_and_grow_by_themselves() -> None:
@@ -159,7 +166,7 @@ async def test_a_live_frame_that_is_too_old_is_dropped_and_a_file_frame_is_not()
 async def test_a_source_that_cannot_be_opened_stops_no_other() -> None:
     sink = FakeSink()
     runner = make_runner(
-        [FakeSource("bad", open_error=SourceError("no such camera")), FakeSource("good", 5)], (), [sink]
+        [FakeSource("bad", open_error=SourceError("no such camera")), FakeSource("good", 5)], None, [sink]
     )
     await runner.run()
     assert [str(error) for error in runner.failures] == ["no such camera"]
@@ -171,7 +178,7 @@ async def test_a_source_that_cannot_be_opened_stops_no_other() -> None:
 @pytest.mark.parametrize("error", [SourceError("cut off at 3 s"), ZeroDivisionError("bug")], ids=["told", "bug"])
 async def test_a_source_that_fails_midway_keeps_what_was_read(error: Exception) -> None:
     source, sink = FakeSource("bad", 7, then=error), FakeSink()
-    runner = make_runner([source], (), [sink])
+    runner = make_runner([source], None, [sink])
     await runner.run()
     assert len(sink.written) == 7
     assert sink.log[-1] == "close complete"
@@ -239,7 +246,7 @@ async def test_a_stage_that_cannot_be_opened_ends_the_run_before_anything_is_rea
 async def test_a_sink_that_cannot_be_opened_at_the_start_ends_the_run_before_anything_is_read() -> None:
     source, sink = FakeSource(), FakeSink(open_errors=[SinkError("read-only")])
     with pytest.raises(SinkError, match="read-only"):
-        await make_runner([source], (), [sink]).run()
+        await make_runner([source], None, [sink]).run()
     assert source.log == []
 
 
@@ -248,7 +255,7 @@ async def test_a_sink_that_fails_stops_no_other_and_is_named_at_the_end() -> Non
         FakeSink("good"),
         FakeSink("bad", fail_on=refuse(5), open_errors=[None, *[SinkError("still full")] * 99]),
     )
-    runner = make_runner([FakeSource(count=40)], (), [bad, good])
+    runner = make_runner([FakeSource(count=40)], None, [bad, good])
     await runner.run()
     assert len(good.written) == 40
     assert [index for _, index in bad.written] == [0, 1, 2, 3, 4]
@@ -267,7 +274,7 @@ async def test_a_sink_that_failed_is_opened_again_after_a_while() -> None:
             clock.now += 1.0
             return await super().read()
 
-    runner = make_runner([Passing(count=40)], (), [bad, good], clock)
+    runner = make_runner([Passing(count=40)], None, [bad, good], clock)
     await runner.run()
     assert bad.written[:5] == [("cam", index) for index in range(5)]
     assert bad.written[-1] == ("cam", 39)
@@ -279,13 +286,13 @@ async def test_a_sink_that_failed_is_opened_again_after_a_while() -> None:
 async def test_when_no_sink_works_any_more_the_run_of_a_file_ends_at_once() -> None:
     source = FakeSource(count=10_000)
     with pytest.raises(SinkError, match="disk full"):
-        await make_runner([source], (), [FakeSink(fail_on=refuse(5))]).run()
+        await make_runner([source], None, [FakeSink(fail_on=refuse(5))]).run()
     assert source.index < 100
 
 
 async def test_a_packet_that_breaks_a_sink_is_dropped_and_the_rest_is_written() -> None:
     sink = FakeSink(fail_on=lambda packet: ValueError("odd") if packet.frame.index in {3, 4} else None)
-    runner = make_runner([FakeSource(count=10)], (), [sink])
+    runner = make_runner([FakeSource(count=10)], None, [sink])
     await runner.run()
     assert [index for _, index in sink.written] == [0, 1, 2, 5, 6, 7, 8, 9]
     assert runner.telemetry.sinks["memory"].dropped == {"ValueError": 2}
@@ -296,7 +303,7 @@ async def test_a_packet_that_breaks_a_sink_is_dropped_and_the_rest_is_written() 
 async def test_a_slow_sink_that_may_drop_holds_nobody_up() -> None:
     gate = asyncio.Event()
     slow, fast = FakeSink("slow", overflow="drop_oldest", gate=gate, max_batch=4), FakeSink("fast")
-    runner = make_runner([FakeSource(count=100)], (), [slow, fast])
+    runner = make_runner([FakeSource(count=100)], None, [slow, fast])
     run = asyncio.create_task(runner.run())
     while len(fast.written) < 100:
         await asyncio.sleep(0)
@@ -398,14 +405,14 @@ async def test_no_more_files_are_open_at_once_than_allowed() -> None:
             await super().close()
 
     sink = FakeSink()
-    await make_runner([Counting(f"f{n}", 5) for n in range(9)], (), [sink], max_open_files=2).run()
+    await make_runner([Counting(f"f{n}", 5) for n in range(9)], None, [sink], max_open_files=2).run()
     assert most == 2
     assert len(sink.written) == 45
 
 
 async def test_each_source_ends_after_max_frames() -> None:
     sink = FakeSink()
-    await make_runner([FakeSource("a", 50), FakeSource("b", 3)], (), [sink], max_frames=4).run()
+    await make_runner([FakeSource("a", 50), FakeSource("b", 3)], None, [sink], max_frames=4).run()
     assert sorted(sink.written) == [("a", 0), ("a", 1), ("a", 2), ("a", 3), ("b", 0), ("b", 1), ("b", 2)]
 
 
@@ -417,7 +424,7 @@ async def test_a_sink_that_cannot_be_finished_is_a_failure_of_the_run() -> None:
                 msg = "cannot rename"
                 raise SinkError(msg)
 
-    runner = make_runner([FakeSource(count=3)], (), [Unfinishable("table"), FakeSink("other")])
+    runner = make_runner([FakeSource(count=3)], None, [Unfinishable("table"), FakeSink("other")])
     await runner.run()
     assert [type(error) for error in runner.failures] == [SinkError]
     assert runner.telemetry.sinks["table"].error == "cannot rename"
