@@ -20,7 +20,7 @@ from pipeline.stage import Sink, Source, Stage
 from pipeline.telemetry import Telemetry
 from pipeline.types import Packet
 
-__all__ = ["FanOut", "Loop", "PassOn", "SinkLoop", "SourceLoop", "StageLoop"]
+__all__ = ["FanOut", "Inbox", "Loop", "Outbox", "PassOn", "SinkLoop", "SourceLoop", "StageLoop"]
 
 _log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from pipeline.errors import ConfigError, MissingPackage, UnknownPlugin
 from pipeline.plugin import Options
 from pipeline.secrets import mask_value
 
-__all__ = ["PLUGINS", "explain", "options_model", "resolve", "shorthand", "validate_options"]
+__all__ = ["EXTRAS", "PLUGINS", "explain", "options_model", "resolve", "shorthand", "validate_options"]
 
 PLUGINS: Final[dict[str, dict[str, str]]] = {
     "source": {
@@ -64,7 +64,7 @@ LOADERS: Final = {"detector": "ultralytics", "pose": "ultralytics"}
 """Which plug-in takes a bare weights path or model name, as in `--detector yolo11n.pt`."""
 
 SOURCE_PATTERNS: Final = (
-    (r".+\.(bmp|jpe?g|png|tiff?|webp)", "images"),
+    (r"(?!\w[\w+.-]*://).+\.(bmp|jpe?g|png|tiff?|webp)", "images"),
     (r"(?!\w[\w+.-]*://).+", "file"),
 )
 """Which source reads a bare text that names no plug-in; the first pattern that matches it whole, case ignored."""

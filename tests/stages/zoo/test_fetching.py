@@ -27,7 +27,7 @@ class FileServer(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(("127.0.0.1", 0), _FileRequests)
         self.body = BODY
         self.etag: str | None = '"v1"'
         self.status = 200
@@ -47,7 +47,7 @@ class FileServer(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}/weights.bin"
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _FileRequests(BaseHTTPRequestHandler):
     server: FileServer
 
     protocol_version = "HTTP/1.1"

@@ -1,0 +1,50 @@
+# On a fresh Debian or Ubuntu with Python >= 3.11, `make demo` and `make test` set up all they need, once.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench clean
+
+# To be set on the command line: make test PYTHON=python3.12 PYTEST_ARGS="-k bytetrack"
+PYTHON      ?=
+PIP_ARGS    ?=
+DEMO_ARGS   ?=
+PYTEST_ARGS ?=
+VIDEO       ?=
+POSE        ?=
+VENV        ?= .venv
+
+BIN   := $(VENV)/bin
+READY := $(VENV)/.ready
+
+help:  ## list what make can do here (this is what a bare `make` does)
+	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@echo
+	@echo 'With PYTHON=python3.12, PIP_ARGS="...", DEMO_ARGS="...", PYTEST_ARGS="..." or VENV=folder where needed.'
+
+setup: $(READY)  ## make the virtual environment and install everything into it
+
+demo: $(READY)  ## show what Kinestream does, without a camera or a video of yours
+	@$(BIN)/kinestream demo $(DEMO_ARGS)
+
+test: $(READY)  ## run all tests
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(READY)  ## lint, format, types, and the rules of the house
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest --quiet tests/test_architecture.py
+
+bench: $(READY)  ## measure this machine; VIDEO=street.mp4 POSE=yolo-pose-model to measure whole runs too
+	@taskset -c 0 $(BIN)/python benchmarks/engine.py
+	@if [ -n '$(VIDEO)' ]; then $(BIN)/python benchmarks/run.py --video '$(VIDEO)' --pose '$(POSE)'; fi
+
+clean:  ## delete the virtual environment and all caches; models and runs stay
+	rm -rf $(VENV) build dist *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Older than pyproject.toml, whose dependencies may have changed: then pip looks again.
+$(READY): pyproject.toml
+	@PYTHON='$(PYTHON)' VENV='$(VENV)' .ci/setup $(PIP_ARGS)
+	@touch $@
