@@ -47,7 +47,8 @@ _remembered: set[str] = set()
 def remember_secret(value: str) -> None:
     """Mask `value` wherever it shows up from now on, in this process; also escaped, in a URL, in JSON or in a repr."""
     if len(value) >= _SHORTEST_SECRET:
-        _remembered.update((value, quote(value), quote(value, safe=""), json.dumps(value)[1:-1], repr(value)[1:-1]))
+        quoted = (quote(value, safe, errors="surrogatepass") for safe in ("/", ""))
+        _remembered.update((value, *quoted, json.dumps(value)[1:-1], repr(value)[1:-1]))
 
 
 def mask(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 from pipeline.plugin import Options, Plugin
 from pipeline.types import Frame
@@ -18,7 +18,7 @@ class FrameSource(Plugin, ABC):
         source_id: Its name in results, unique in a run.
     """
 
-    live: ClassVar[bool] = False
+    live: bool = False
     """True when the world does not wait: a camera."""
 
     def __init__(self, options: Any, source_id: str) -> None:  # noqa: ANN401 - each plug-in has its own options
