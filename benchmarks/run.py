@@ -130,9 +130,9 @@ def table(title: str, base: str, others: tuple[str, ...], arguments: argparse.Na
     for _ in range(arguments.rounds):
         for name, results in rows.items():
             results.append(run_side(name, arguments))
-    print(
-        f"\n### {title}\n\n| | frames/s, median | lowest..highest | ratio to the first row, median of pairs | RSS MiB |\n|---|---|---|---|---|"
-    )
+    print(f"\n### {title}\n")
+    print("| | frames/s, median | lowest..highest | ratio to the first row, median of pairs | RSS MiB |")
+    print("|---|---|---|---|---|")
     for name, results in rows.items():
         rates = [result["frames_per_second"] for result in results]
         pairs = [rate / first["frames_per_second"] for rate, first in zip(rates, rows[base], strict=True)]
@@ -173,7 +173,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--video", required=True)
     parser.add_argument("--pose", required=True, help="a one-stage pose model that ultralytics loads")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=5, help="how often each row is run")
     parser.add_argument("--side", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.side:
