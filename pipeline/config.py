@@ -86,7 +86,7 @@ class RunConfig(BaseModel):
     """How long a stop may take to finish what was read."""
     max_open_files: int = Field(default=4, ge=1)
     """How many sources that are not live are read at the same time; the others wait."""
-    file_buffer_frames: int = Field(default=4, ge=1)
+    file_buffer_frames: int = Field(default=8, ge=1)
     """How many frames of a file are decoded ahead."""
 
 

@@ -4,6 +4,7 @@ import importlib.util
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
@@ -86,6 +87,7 @@ class PanSource(FrameSource):
             SourceError: It is not there, or no picture.
             MissingPackage: None was named, and `ultralytics` is not installed.
         """
+        self._stream = replace(self._stream, source_id=self.source_id)  # which may be another one by now
         photograph = load_picture(_photographs(self.options.image)[0])
         self._size = np.array(photograph.shape[1::-1], np.float64)
         self._frame_size = self._choose_frame_size()

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Self
 
@@ -107,6 +108,7 @@ class SyntheticSource(FrameSource):
 
     def open(self) -> None:
         """Start the clock."""
+        self._stream = replace(self._stream, source_id=self.source_id)  # which may be another one by now
         self._opened_monotonic = time.monotonic()
 
     def read(self) -> Frame | None:
