@@ -22,6 +22,11 @@ and the points in metres are not asked for."""
 _POINTS: Final = 39
 _BODY: Final = 33
 """The first 33 points are on the body; 33 is the middle of the hips and 34 lies on the circle about the body."""
+_HEAD: Final = 11
+"""The first 11 points are on the head."""
+_HEAD_RADIUS: Final = 0.15
+"""Of a head, in radii of the circle about the body. On photographs and street scenes, heads of two people were never
+closer than 0.25 of the larger radius; heads of one body seen twice were at 0.08 and 0.13."""
 _COCO: Final = (0, 2, 5, 7, 8, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28)
 """Which point is which joint of COCO."""
 _CROWN: Final = 0.6
@@ -84,6 +89,12 @@ class Poses:
         squared = np.square(self.keypoints() - other.keypoints()).sum(axis=2)
         return np.asarray(np.exp(-squared / (2 * tolerance**2)).mean(axis=1))
 
+    def one_head(self) -> NDArray[np.bool_]:
+        """Say which of them have their heads at one place: shape (n, n)."""
+        heads, radius = self.points[:, :_HEAD].mean(axis=1), self._radius()
+        distance = np.linalg.norm(heads[:, None] - heads, axis=2)
+        return np.asarray(distance < _HEAD_RADIUS * np.maximum(radius, radius.T))
+
     def _radius(self) -> NDArray[np.float64]:
         """Radius of the circle about each body, shape (n, 1), pixels; at least 1."""
         rim = self.points[:, _BODY + 1] - self.points[:, _BODY]
@@ -142,14 +153,16 @@ def _refined(points: NDArray[np.float32], heatmaps: NDArray[np.float32]) -> NDAr
     return np.where(sure[:, None], centre * (INTERFACE.side / columns), points)
 
 
-def distinct(boxes: NDArray[np.float64], overlap: float) -> NDArray[np.int64]:
+def distinct(boxes: NDArray[np.float64], one_head: NDArray[np.bool_], overlap: float) -> NDArray[np.int64]:
     """Choose one pose a person: walking down the rows, leave out whoever covers somebody chosen before.
 
-    Two poses are of one person when their boxes share more than `overlap` of their union, or when nearly all of the
-    smaller one lies in the other: the network likes to see a second, smaller body in a person's upper half.
+    Two poses are of one person when their boxes share more than `overlap` of their union, when nearly all of the
+    smaller one lies in the other (the network likes to see a second, smaller body in a person's upper half), or when
+    they have one head between them (it also likes to follow an outstretched arm to somebody else's body).
 
     Args:
         boxes: Theirs, shape (n, 4), xyxy; most trusted first.
+        one_head: Whether their heads are at one place, shape (n, n).
         overlap: IoU, 0..1.
 
     Returns:
@@ -159,7 +172,7 @@ def distinct(boxes: NDArray[np.float64], overlap: float) -> NDArray[np.int64]:
     shared = intersections(boxes, boxes)
     union = area[:, None] + area[None, :] - shared
     smaller = np.minimum(area[:, None], area[None, :])
-    same = (shared > overlap * union) | (shared > _INSIDE * smaller)
+    same = one_head | (shared > overlap * union) | (shared > _INSIDE * smaller)
     chosen: list[int] = []
     for row in np.flatnonzero(area > 0):
         if not same[row, chosen].any():

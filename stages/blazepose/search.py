@@ -166,7 +166,7 @@ class PeopleFinder:
     def distinct(self, image: NDArray[np.uint8], people: Poses) -> Poses:
         """Leave one pose a person, the first, and at most `max_people`."""
         height, width = image.shape[:2]
-        rows = poses.distinct(people.boxes(width, height), self._options.overlap)
+        rows = poses.distinct(people.boxes(width, height), people.one_head(), self._options.overlap)
         return people[rows[: self._options.max_people]]
 
     def _detect(self, loaded: _Loaded, image: NDArray[np.uint8], tile: Region) -> Detections:

@@ -80,4 +80,16 @@ def test_likeness_falls_from_one_to_zero_with_distance() -> None:
     ],
 )
 def test_one_pose_a_person_is_kept(boxes: list[list[float]], kept: list[int]) -> None:
-    assert_array_equal(distinct(np.array(boxes, np.float64).reshape(-1, 4), 0.5), kept)
+    apart = np.zeros((len(boxes), len(boxes)), np.bool_)
+    assert_array_equal(distinct(np.array(boxes, np.float64).reshape(-1, 4), apart, 0.5), kept)
+
+
+def test_two_bodies_with_one_head_are_one_person() -> None:
+    points = np.zeros((3, 39, 2))
+    points[:, 34] = (0, -100)  # the circle about each body has a radius of 100
+    points[1] += (14, 0)
+    points[2] += (30, 0)
+    people = Poses(points, np.ones((3, 39), np.float32), np.ones(3, np.float32))
+    assert_array_equal(people.one_head(), [[True, True, False], [True, True, False], [False, False, True]])
+    side_by_side = np.array([[0, 0, 9, 9], [10, 0, 19, 9], [20, 0, 29, 9]], np.float64)
+    assert_array_equal(distinct(side_by_side, people.one_head(), 0.5), [0, 2])

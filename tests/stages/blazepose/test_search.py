@@ -79,8 +79,11 @@ def test_people_on_the_street_are_found_with_their_joints(
     assert joints[RIGHT_SHOULDER, 0] < joints[LEFT_SHOULDER, 0], "they face us: their right is on our left"
 
 
-def test_both_men_at_the_touchline_are_found(finder: PeopleFinder, touchline: NDArray[np.uint8]) -> None:
+def test_both_men_at_the_touchline_are_found_and_nobody_else(
+    finder: PeopleFinder, touchline: NDArray[np.uint8]
+) -> None:
     people = finder.search(touchline)
+    assert len(people) == 2
     for person in (PROFILE, FRONT):
         joints = found_at(people, person, touchline)
         assert joints[NOSE, 1] < joints[LEFT_HIP, 1]

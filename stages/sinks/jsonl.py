@@ -1,0 +1,64 @@
+"""JSON lines: one line a frame, readable while it is written."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pipeline import plugin
+from pipeline.types import Instances, Packet
+from stages.sinks.file_sink import FileSink
+from stages.sinks.naming import OutputPath
+from stages.sinks.partial import Output, RecordFile
+from stages.sinks.rows import FRAME_COLUMNS, frame_values, ids, rounded
+
+__all__ = ["JsonlSink", "Options"]
+
+
+class Options(plugin.Options):
+    """Options of `jsonl`."""
+
+    path: OutputPath = "people.jsonl"
+    """File, relative to the run's folder; `{source}` makes one for each source."""
+
+
+class JsonlSink(FileSink):
+    """Writes `{"source", "frame", "pts", "captured_at", "people": [{"id", "score", "box", "keypoints"}]}` a frame.
+
+    `box` is [x1, y1, x2, y2] and a joint [x, y, score], in pixels of the frame; `id` is null without an identity,
+    and `keypoints` is left out where no pose was estimated. Names outside ASCII are escaped, as JSON allows.
+    """
+
+    options: Options
+
+    def begin(self, target: Path) -> Output:
+        """Create the file."""
+        return _JsonlFile(target)
+
+
+class _JsonlFile(Output):
+    def __init__(self, target: Path) -> None:
+        super().__init__(target)
+        self._file = RecordFile(self.part)
+
+    def write(self, packet: Packet) -> None:
+        line: dict[str, Any] = dict(zip(FRAME_COLUMNS, frame_values(packet.frame), strict=True))
+        line["people"] = [] if packet.instances is None else _people(packet.instances)
+        self._file.append(_encode(line).encode() + b"\n")
+
+    def close(self) -> None:
+        self._file.close()
+
+
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+
+
+def _people(instances: Instances) -> list[dict[str, Any]]:
+    boxes, scores, joints = rounded(instances)
+    people: list[dict[str, Any]] = [
+        {"id": track_id, "score": score, "box": box}
+        for track_id, score, box in zip(ids(instances), scores, boxes, strict=True)
+    ]
+    if joints is not None:
+        for person, keypoints in zip(people, joints, strict=True):
+            person["keypoints"] = keypoints
+    return people

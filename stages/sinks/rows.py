@@ -1,0 +1,83 @@
+"""A packet as plain Python values: what the tables share."""
+
+from datetime import UTC
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.skeletons import Skeleton
+from pipeline.types import NO_TRACK, Frame, Instances
+
+__all__ = [
+    "BOX_COLUMNS",
+    "FRAME_COLUMNS",
+    "frame_values",
+    "ids",
+    "joint_columns",
+    "joints",
+    "rounded",
+    "utc",
+    "writable_text",
+]
+
+FRAME_COLUMNS = ("source", "frame", "pts", "captured_at")
+BOX_COLUMNS = ("x1", "y1", "x2", "y2")
+
+_PIXEL_DIGITS = 2
+_SCORE_DIGITS = 4
+_SECOND_DIGITS = 6
+
+
+def frame_values(frame: Frame) -> tuple[str, int, float, str]:
+    """Give the values of FRAME_COLUMNS: source, index, PTS in seconds, capture time as text."""
+    return frame.source_id, frame.index, round(frame.pts_seconds, _SECOND_DIGITS), utc(frame)
+
+
+def utc(frame: Frame) -> str:
+    """Give the capture time as ISO 8601 in UTC: `2025-06-01T12:00:00.250000Z`."""
+    return frame.captured_at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def writable_text(text: str) -> str:
+    """Escape what UTF-8 cannot hold: the bytes of a file name in another encoding, which Python keeps as surrogates."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+def ids(instances: Instances) -> list[int | None]:
+    """Give the identity of each row; None where it has none (yet)."""
+    if instances.track_id is None:
+        return [None] * len(instances)
+    return [None if track_id == NO_TRACK else track_id for track_id in instances.track_id.tolist()]
+
+
+def joint_columns(skeleton: Skeleton) -> tuple[str, ...]:
+    """Name the columns of `joints`: `nose_x, nose_y, nose_score, left_eye_x ...`."""
+    return tuple(f"{joint}_{value}" for joint in skeleton.joints for value in ("x", "y", "score"))
+
+
+def joints(instances: Instances) -> NDArray[np.float32] | None:
+    """Give (x, y, score) of every joint, in pixels and 0..1, shape (n, k, 3), float32; None without joints."""
+    if instances.keypoints is None or instances.keypoint_score is None:
+        return None
+    return np.concatenate((instances.keypoints, instances.keypoint_score[..., None]), axis=-1)
+
+
+def rounded(instances: Instances) -> tuple[list[Any], list[Any], list[Any] | None]:
+    """Give boxes, scores and joints as nested lists, rounded to what they can mean: 0.01 px and 0.0001.
+
+    Returns:
+        Boxes (n, 4), scores (n,) and joints (n, k, 3); None in place of the joints where there are none.
+    """
+    boxes = _round(instances.xyxy, _PIXEL_DIGITS).tolist()
+    scores = _round(instances.score, _SCORE_DIGITS).tolist()
+    if (values := joints(instances)) is None:
+        return boxes, scores, None
+    places = _round(values, _PIXEL_DIGITS)
+    places[..., 2] = _round(values[..., 2], _SCORE_DIGITS)
+    return boxes, scores, places.tolist()
+
+
+def _round(values: NDArray[np.float32], digits: int) -> NDArray[np.floating[Any]]:
+    # In float64, or 0.9 would be written as 0.8999999761581421; adding 0 turns -0.0 into 0.0.
+    return np.round(values.astype(np.float64), digits) + 0.0

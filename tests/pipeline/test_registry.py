@@ -1,0 +1,217 @@
+"""The table of plug-ins: names are found, the unknown is answered with the closest, the missing with a command."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import plugins_for_tests
+import pytest
+
+from pipeline.errors import ConfigError, MissingPackage, UnknownPlugin
+from pipeline.registry import EXTRAS, LOADERS, PLUGINS, SOURCE_PATTERNS, options_model, resolve, shorthand
+from pipeline.registry import validate_options as validate
+
+Write = Callable[[str], str]
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
+    """Write a file of plug-ins, register its class `Lamp` as the source `lamp`, and give the module's name."""
+
+    def write(text: str) -> str:
+        name = f"lamp_of_{tmp_path.name}"
+        (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.setitem(PLUGINS, "source", {"lamp": f"{name}:Lamp"})
+        monkeypatch.delitem(sys.modules, name, raising=False)
+        return name
+
+    return write
+
+
+# The table
+
+
+def test_every_entry_names_a_module_and_a_class() -> None:
+    for role, entries in PLUGINS.items():
+        assert entries, role
+        assert all(entry.count(":") == 1 for entry in entries.values())
+        assert list(entries) == sorted(entries) or role == "stage"
+
+
+def test_shorthand_leads_to_registered_plugins_only() -> None:
+    assert all(kind in PLUGINS["source"] for _, kind in SOURCE_PATTERNS)
+    assert all(kind in PLUGINS[role] for role, kind in LOADERS.items())
+
+
+def test_every_extra_that_is_offered_is_one_of_the_distribution() -> None:
+    pyproject = (Path(__file__).resolve().parents[2] / "pyproject.toml").read_text(encoding="utf-8")
+    _, _, section = pyproject.partition("[project.optional-dependencies]")
+    assert all(f"\n{extra} = [" in section for extra in EXTRAS.values())
+
+
+# Finding a plug-in
+
+
+@pytest.mark.parametrize(
+    ("role", "name", "message"),
+    [
+        ("sink", "jsonll", r"unknown sink 'jsonll'\. Did you mean 'jsonl'\? Known: coco, csv, jsonl"),
+        ("tracker", "bytetracker", r"unknown tracker 'bytetracker'\. Did you mean 'bytetrack'\? Known: "),
+        ("sink", "qqqq", r"unknown sink 'qqqq'\. Known: coco"),
+        ("pose", "", r"unknown pose ''\. Known: "),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_closest_and_all_known(role: str, name: str, message: str) -> None:
+    with pytest.raises(UnknownPlugin, match=message) as caught:
+        resolve(role, name)
+    assert isinstance(caught.value, ConfigError)
+    assert caught.value.exit_code == 2
+
+
+def test_a_plugin_is_imported_when_it_is_named(module: Write) -> None:
+    name = module("class Options: ...\nclass Lamp: ...\n")
+    assert name not in sys.modules
+    lamp = resolve("source", "lamp")
+    assert lamp is sys.modules[name].Lamp
+    assert options_model(lamp) is sys.modules[name].Options
+
+
+@pytest.mark.parametrize(("package", "extra"), EXTRAS.items(), ids=list(EXTRAS))
+def test_a_missing_package_is_answered_with_the_command_that_installs_it(
+    package: str, extra: str, module: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    module(f"import {package}.some.part\nclass Lamp: ...\n")
+    with pytest.raises(MissingPackage) as caught:
+        resolve("source", "lamp")
+    assert str(caught.value) == f"source 'lamp' needs the package '{package}': pip install 'kinestream[{extra}]'"
+    assert isinstance(caught.value.__cause__, ModuleNotFoundError)
+    assert caught.value.exit_code == 2
+
+
+def test_a_fault_of_the_plugin_itself_is_not_taken_for_a_missing_package(module: Write) -> None:
+    module("import a_module_that_nobody_ships\n")
+    with pytest.raises(ModuleNotFoundError, match="a_module_that_nobody_ships"):
+        resolve("source", "lamp")
+
+
+# Shorthand
+
+
+@pytest.mark.parametrize(
+    ("role", "text", "entry"),
+    [
+        ("source", "street.mp4", {"kind": "file", "path": "street.mp4"}),
+        ("source", "videos/*.mp4", {"kind": "file", "path": "videos/*.mp4"}),
+        ("source", "C:\\street.mp4", {"kind": "file", "path": "C:\\street.mp4"}),
+        ("source", "without suffix", {"kind": "file", "path": "without suffix"}),
+        ("source", "photo.jpg", {"kind": "images", "path": "photo.jpg"}),
+        ("source", "photos/*.JPEG", {"kind": "images", "path": "photos/*.JPEG"}),
+        ("source", "photo.png.mp4", {"kind": "file", "path": "photo.png.mp4"}),
+        ("source", "synthetic", {"kind": "synthetic"}),
+        ("detector", "blazepose", {"kind": "blazepose"}),
+        ("detector", "yolo11n.pt", {"kind": "ultralytics", "weights": "yolo11n.pt"}),
+        ("detector", "models/mine_openvino_model", {"kind": "ultralytics", "weights": "models/mine_openvino_model"}),
+        ("pose", "yolo11n-pose", {"kind": "ultralytics", "weights": "yolo11n-pose"}),
+        ("tracker", "bytetrack", {"kind": "bytetrack"}),
+        ("sink", "jsonl", {"kind": "jsonl"}),
+        ("sink", "video=out.mp4", {"kind": "video", "path": "out.mp4"}),
+        ("sink", "video={source}=1.mp4", {"kind": "video", "path": "{source}=1.mp4"}),
+    ],
+)
+def test_a_bare_text_is_written_out(role: str, text: str, entry: dict[str, str]) -> None:
+    assert shorthand(role, text) == entry
+
+
+def test_a_folder_is_read_as_images(tmp_path: Path) -> None:
+    assert shorthand("source", str(tmp_path)) == {"kind": "images", "path": str(tmp_path)}
+
+
+def test_the_name_of_a_plugin_comes_before_a_folder_of_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "synthetic").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert shorthand("source", "synthetic") == {"kind": "synthetic"}
+    assert shorthand("source", "./synthetic") == {"kind": "images", "path": "./synthetic"}
+
+
+@pytest.mark.parametrize("url", ["gopher://me:hunter2@hole/1", "GOPHER://hole/photo.jpg", "x+y://hole"])
+def test_a_url_that_no_source_reads_is_refused_and_its_password_masked(url: str) -> None:
+    with pytest.raises(UnknownPlugin, match=r"no source reads '.*hole.*'\. Known: file, images") as caught:
+        shorthand("source", url)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("role", "text", "closest"),
+    [
+        ("detector", "blazepos", "blazepose"),
+        ("detector", "ultralitics", "ultralytics"),
+        ("pose", "blaze-pose", "blazepose"),
+        ("tracker", "bytetrak", "bytetrack"),
+    ],
+)
+def test_a_misspelt_plugin_is_not_taken_for_weights(role: str, text: str, closest: str) -> None:
+    with pytest.raises(UnknownPlugin, match=rf"unknown {role} '{text}'\. Did you mean '{closest}'\?"):
+        shorthand(role, text)
+
+
+def test_a_file_is_weights_even_if_its_name_is_like_a_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ultralitics").touch()
+    monkeypatch.chdir(tmp_path)
+    assert shorthand("detector", "ultralitics") == {"kind": "ultralytics", "weights": "ultralitics"}
+
+
+def test_a_tracker_loads_no_weights() -> None:
+    with pytest.raises(UnknownPlugin, match=r"unknown tracker 'tracker\.pt'"):
+        shorthand("tracker", "tracker.pt")
+
+
+# Options
+
+
+def test_options_are_checked_and_filled_in() -> None:
+    options = validate(plugins_for_tests.Finder, {"confidence": "0.25"}, "detect")
+    assert options == plugins_for_tests.Options(path="out.txt", confidence=0.25)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"confidense": 0.4},
+            (
+                "detect.confidense: unknown option 'confidense'. Did you mean 'confidence'? "
+                "Allowed: path, confidence, device, password"
+            ),
+        ),
+        ({"qqqq": 0.4}, "detect.qqqq: unknown option 'qqqq'. Allowed: path, confidence, device, password"),
+        ({"confidence": 1.5}, "detect.confidence: Input should be less than or equal to 1, got 1.5"),
+        ({"path": None}, "detect.path: Input should be a valid string, got None"),
+        ({"path": ["rtsp://me:hunter2@cam"]}, "detect.path: Input should be a valid string, got ['rtsp://***@cam']"),
+        ({"password": 12345}, "detect.password: Input should be a valid string, got '***'"),
+    ],
+    ids=["misspelt", "unknown", "out of range", "none", "secret by value", "secret by name"],
+)
+def test_a_wrong_option_is_named_with_its_path_value_and_what_is_allowed(
+    options: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        validate(plugins_for_tests.Finder, options, "detect")
+    assert str(caught.value) == message
+    assert caught.value.__cause__ is None
+
+
+def test_a_required_option_that_is_left_out_is_named(module: Write) -> None:
+    module("from pipeline import plugin\nclass Options(plugin.Options):\n    password: str\nclass Lamp: ...\n")
+    with pytest.raises(ConfigError, match=r"\Asources\.0\.password: this option is required\Z"):
+        validate(resolve("source", "lamp"), {}, "sources.0")
+
+
+def test_each_wrong_option_has_its_line() -> None:
+    with pytest.raises(ConfigError) as caught:
+        validate(plugins_for_tests.Finder, {"confidence": 2, "device": 3, "extra": 4}, "sinks.0")
+    lines = str(caught.value).splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["sinks.0.confidence", "sinks.0.device", "sinks.0.extra"]
