@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import sys
 import traceback
 from collections import deque
@@ -22,8 +23,20 @@ __all__ = ["ProgressView", "say_error", "set_up_logging", "show_summary", "stder
 _PIPE_WIDTH = 160
 """Columns where there is no terminal that has a width."""
 
-stdout = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
-stderr = Console(highlight=False, width=None if sys.stderr.isatty() else _PIPE_WIDTH, stderr=True)
+
+class QuietlyBroken(Console):
+    """A console that falls silent when its reader leaves (`| head`): a run goes on whether anybody listens or not."""
+
+    def on_broken_pipe(self) -> None:
+        """Write to nowhere from now on, also what is still buffered."""
+        self.quiet = True
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.file.fileno())
+        os.close(nowhere)
+
+
+stdout = QuietlyBroken(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+stderr = QuietlyBroken(highlight=False, width=None if sys.stderr.isatty() else _PIPE_WIDTH, stderr=True)
 
 _TERMINAL_INTERVAL_SECONDS = 0.25
 _PLAIN_INTERVAL_SECONDS = 5.0

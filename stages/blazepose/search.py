@@ -45,7 +45,7 @@ class SearchOptions(plugin.Options):
     """How much of a tile its neighbour shows again: whoever is cut by one is whole in the next."""
     candidate_score: float = Field(default=0.3, gt=0, lt=1)
     """What the detector must say before the landmark network looks."""
-    person_score: float = Field(default=0.8, gt=0, lt=1)
+    person_score: float = Field(default=0.9, gt=0, lt=1)
     """What the landmark network must say, twice, of somebody new."""
     overlap: float = Field(default=0.5, gt=0, lt=1)
     """IoU of two people's boxes above which they are one person."""

@@ -11,10 +11,10 @@ from pydantic import model_validator
 
 from pipeline import plugin
 from pipeline.types import Instances, Packet
+from stages.rows import ids, rounded
 from stages.sinks.file_sink import FileSink
 from stages.sinks.naming import SOURCE, OutputPath
 from stages.sinks.partial import Output, RecordFile
-from stages.sinks.rows import ids, rounded
 
 __all__ = ["CocoSink", "Options"]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipeline.skeletons import Skeleton
 from pipeline.types import Instances
-from stages.sinks.rows import BOX_COLUMNS, FRAME_COLUMNS, joint_columns
+from stages.rows import BOX_COLUMNS, FRAME_COLUMNS, joint_columns
 
 __all__ = ["Columns"]
 

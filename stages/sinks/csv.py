@@ -7,11 +7,11 @@ from pathlib import Path
 
 from pipeline import plugin
 from pipeline.types import Instances, Packet
+from stages.rows import frame_values, ids, rounded, writable_text
 from stages.sinks.columns import Columns
 from stages.sinks.file_sink import FileSink
 from stages.sinks.naming import OutputPath
 from stages.sinks.partial import Output, RecordFile
-from stages.sinks.rows import frame_values, ids, rounded, writable_text
 
 __all__ = ["CsvSink", "Options"]
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from pipeline import plugin
 from pipeline.types import Instances, Packet
+from stages.rows import FRAME_COLUMNS, frame_values, ids, rounded
 from stages.sinks.file_sink import FileSink
 from stages.sinks.naming import OutputPath
 from stages.sinks.partial import Output, RecordFile
-from stages.sinks.rows import FRAME_COLUMNS, frame_values, ids, rounded
 
 __all__ = ["JsonlSink", "Options"]
 

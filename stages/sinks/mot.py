@@ -7,10 +7,10 @@ from pydantic import field_validator
 
 from pipeline import plugin
 from pipeline.types import Packet
+from stages.rows import ids, rounded
 from stages.sinks.file_sink import FileSink
 from stages.sinks.naming import SOURCE, OutputPath
 from stages.sinks.partial import Output, RecordFile
-from stages.sinks.rows import ids, rounded
 
 __all__ = ["MotSink", "Options"]
 

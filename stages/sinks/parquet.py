@@ -15,11 +15,11 @@ from pydantic import PositiveInt
 
 from pipeline import plugin
 from pipeline.types import Frame, Instances, Packet
+from stages.rows import ids, joints, writable_text
 from stages.sinks.columns import Columns
 from stages.sinks.file_sink import FileSink
 from stages.sinks.naming import OutputPath
 from stages.sinks.partial import Output, unwritable
-from stages.sinks.rows import ids, joints, writable_text
 
 __all__ = ["Options", "ParquetSink"]
 

@@ -10,14 +10,14 @@ from pydantic import Field, field_validator
 
 from pipeline import plugin
 from pipeline.types import Packet
-from stages.sinks.canvas import Canvas
-from stages.sinks.contact_sheet import Thumbnail, compose
+from stages.drawing.canvas import Canvas
+from stages.drawing.contact_sheet import Thumbnail, compose
+from stages.drawing.overlay import Style, draw
+from stages.media.pace import clock
+from stages.rows import ids, writable_text
 from stages.sinks.file_sink import FileSink
 from stages.sinks.naming import SOURCE, OutputPath
-from stages.sinks.overlay import Style, draw
-from stages.sinks.pace import clock
 from stages.sinks.partial import Output
-from stages.sinks.rows import ids, writable_text
 
 __all__ = ["Options", "SheetSink"]
 

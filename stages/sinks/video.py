@@ -10,16 +10,16 @@ from pydantic import Field, PositiveFloat, field_validator
 
 from pipeline import plugin
 from pipeline.types import Frame, Instances, Packet
-from stages.sinks.canvas import Canvas
+from stages.drawing.canvas import Canvas
+from stages.drawing.overlay import Style, draw
+from stages.drawing.paint import Image
+from stages.drawing.trails import Trails
+from stages.media.mp4 import Mp4Writer
+from stages.media.pace import Rate, Thinning, clock
+from stages.rows import writable_text
 from stages.sinks.file_sink import FileSink
-from stages.sinks.mp4 import Mp4Writer
 from stages.sinks.naming import OutputPath
-from stages.sinks.overlay import Style, draw
-from stages.sinks.pace import Rate, Thinning, clock
-from stages.sinks.paint import Image
 from stages.sinks.partial import Output
-from stages.sinks.rows import writable_text
-from stages.sinks.trails import Trails
 
 __all__ = ["Options", "VideoSink"]
 

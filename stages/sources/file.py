@@ -14,11 +14,11 @@ from pydantic import Field, model_validator
 from pipeline import plugin
 from pipeline.errors import SourceError
 from pipeline.types import Frame, Stream
+from stages.media.decoding import DecodedPixels, Orientations
+from stages.media.paths import is_url, matching_files, unique_names
+from stages.media.reading import VideoReader
+from stages.media.timeline import Timeline
 from stages.sources.base import FrameSource
-from stages.sources.decoding import DecodedPixels, Orientations
-from stages.sources.paths import is_url, matching_files, unique_names
-from stages.sources.reading import VideoReader
-from stages.sources.timeline import Timeline
 
 __all__ = ["FileSource", "Options"]
 

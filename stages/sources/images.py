@@ -12,10 +12,10 @@ from pydantic import Field
 from pipeline import plugin
 from pipeline.errors import SourceError
 from pipeline.types import Frame, HostPixels, Stream
+from stages.media.paths import matching_files, natural_order
+from stages.media.pictures import PICTURE_SUFFIXES, load_picture
+from stages.media.timeline import ticks_of_rate
 from stages.sources.base import FrameSource
-from stages.sources.paths import matching_files, natural_order
-from stages.sources.pictures import PICTURE_SUFFIXES, load_picture
-from stages.sources.timeline import ticks_of_rate
 
 __all__ = ["ImagesSource", "Options"]
 

@@ -17,10 +17,10 @@ from pydantic import Field
 from pipeline import plugin
 from pipeline.errors import MissingPackage, SourceError
 from pipeline.types import Frame, HostPixels, Stream
+from stages.media.paths import matching_files, unique_names
+from stages.media.pictures import load_picture
+from stages.media.timeline import ticks_of_rate
 from stages.sources.base import FrameSource
-from stages.sources.paths import matching_files, unique_names
-from stages.sources.pictures import load_picture
-from stages.sources.timeline import ticks_of_rate
 
 __all__ = ["Options", "PanSource"]
 

@@ -13,9 +13,9 @@ from pydantic import Field
 
 from pipeline import plugin
 from pipeline.types import Frame, Instances, Stream
+from stages.drawing.figures import Walkers
+from stages.media.timeline import ticks_of_rate
 from stages.sources.base import FrameSource
-from stages.sources.figures import Walkers
-from stages.sources.timeline import ticks_of_rate
 
 __all__ = ["DrawnPixels", "Options", "SyntheticSource"]
 

@@ -208,6 +208,12 @@ def test_an_override_reaches_every_place(override: str, where: Callable[[Any], o
     assert where(build_config(TREE, [override])) == value
 
 
+def test_an_override_fills_in_a_section_that_was_left_out_on_purpose() -> None:
+    config = build_config(TREE | {"pose": "none"}, ["pose.kind=blazepose", "pose.threads=1"])
+    assert config.pose is not None
+    assert (config.pose.kind, config.pose.options) == ("blazepose", {"threads": 1})
+
+
 def test_of_two_overrides_the_later_one_counts() -> None:
     assert build_config(TREE, ["run.max_frames=7", "run.max_frames=8"]).run.max_frames == 8
 

@@ -122,12 +122,12 @@ for index in range(50):
     sink.write(make_packet(index))
 os.kill(os.getpid(), signal.SIGKILL)
 """
-    here = Path(__file__).parent
+    here = Path(__file__).parents[1]
     ended = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path)],
         check=False,
-        cwd=here.parents[2],
-        env={**os.environ, "PYTHONPATH": f"{here.parents[2]}{os.pathsep}{here}"},
+        cwd=here.parents[1],
+        env={**os.environ, "PYTHONPATH": f"{here.parents[1]}{os.pathsep}{here}"},
     )
     assert ended.returncode == -signal.SIGKILL
     assert len(lines(tmp_path / "people.jsonl.part")) == 50

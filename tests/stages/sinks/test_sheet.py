@@ -8,8 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.types import Instances, Packet
-from stages.sinks.contact_sheet import Thumbnail, compose
-from stages.sinks.palette import identity_colour
+from stages.drawing.contact_sheet import Thumbnail, compose
+from stages.drawing.palette import identity_colour
 from stages.sinks.sheet import Options, SheetSink
 
 MakePacket = Callable[..., Packet]

@@ -219,8 +219,8 @@ for index in range(100_000):
 
 
 def test_a_killed_process_loses_at_most_the_last_second(tmp_path: Path) -> None:
-    here = Path(__file__).parent
-    root = here.parents[2]
+    here = Path(__file__).parents[1]
+    root = here.parents[1]
     process = subprocess.Popen(
         [sys.executable, "-c", KILLED, str(tmp_path)],
         stdout=subprocess.PIPE,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from stages.sources.decoding import DecodedPixels, Orientation, Orientations
+from stages.media.decoding import DecodedPixels, Orientation, Orientations
 
 MakeClip = Callable[..., Path]
 

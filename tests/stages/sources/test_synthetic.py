@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.skeletons import COCO_17
 from pipeline.types import Frame
-from stages.sources.figures import walking_pose
+from stages.drawing.figures import walking_pose
 from stages.sources.synthetic import Options, SyntheticSource
 
 

@@ -5,8 +5,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from stages.sinks.paint import Image, blend, letters, pill
-from stages.sinks.palette import INK, PAPER, identity_colour
+from stages.drawing.paint import Image, blend, letters, pill
+from stages.drawing.palette import INK, PAPER, identity_colour
 
 __all__ = ["Thumbnail", "compose"]
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.sinks.pace import Rate, Thinning, clock
+from stages.media.pace import Rate, Thinning, clock
 
 
 def test_one_frame_has_no_rate() -> None:

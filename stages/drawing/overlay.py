@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from pipeline.skeletons import Skeleton
 from pipeline.types import Instances
-from stages.sinks.paint import Image, Mask, blend, blend_thin, letters, pill
-from stages.sinks.palette import INK, LEFT, MIDDLE, NOBODY, PAPER, RIGHT, Colour, identity_colour
-from stages.sinks.rows import ids, joints
-from stages.sinks.tags import place
+from stages.drawing.paint import Image, Mask, blend, blend_thin, letters, pill
+from stages.drawing.palette import INK, LEFT, MIDDLE, NOBODY, PAPER, RIGHT, Colour, identity_colour
+from stages.drawing.tags import place
+from stages.rows import ids, joints
 
 __all__ = ["Pen", "Style", "draw", "draw_notes"]
 

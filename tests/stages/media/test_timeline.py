@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.sources.timeline import Timeline, ticks_of_rate
+from stages.media.timeline import Timeline, ticks_of_rate
 
 TIME_BASE = Fraction(1, 100)
 FRAME_TICKS = 4

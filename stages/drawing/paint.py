@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.sinks.palette import Colour
+from stages.drawing.palette import Colour
 
 __all__ = ["Image", "Mask", "blend", "blend_thin", "letters", "pill"]
 

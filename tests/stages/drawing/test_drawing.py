@@ -11,12 +11,12 @@ from hypothesis.extra import numpy as arrays
 
 from pipeline.skeletons import COCO_17
 from pipeline.types import NO_TRACK, Instances
+from stages.drawing.overlay import Style, draw
+from stages.drawing.paint import blend, blend_thin, letters, pill
+from stages.drawing.palette import INK, LEFT, NOBODY, PAPER, RIGHT, Colour, identity_colour, oklch
+from stages.drawing.tags import place
+from stages.drawing.trails import Trails
 from stages.geometry import intersections
-from stages.sinks.overlay import Style, draw
-from stages.sinks.paint import blend, blend_thin, letters, pill
-from stages.sinks.palette import INK, LEFT, NOBODY, PAPER, RIGHT, Colour, identity_colour, oklch
-from stages.sinks.tags import place
-from stages.sinks.trails import Trails
 
 MakePeople = Callable[..., Instances]
 NOTHING = Style(boxes=False, skeletons=False, labels=False)

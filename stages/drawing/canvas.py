@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from pipeline.types import Instances
-from stages.sinks.paint import Image
+from stages.drawing.paint import Image
 
 __all__ = ["Canvas"]
 

@@ -14,7 +14,7 @@ from av.error import FFmpegError
 from av.video.frame import PictureType
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
-from stages.sinks.paint import Image
+from stages.drawing.paint import Image
 
 __all__ = ["Mp4Writer"]
 

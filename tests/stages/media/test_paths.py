@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import SourceError
-from stages.sources.paths import is_url, matching_files, natural_order, unique_names
+from stages.media.paths import is_url, matching_files, natural_order, unique_names
 
 
 def test_numbers_sort_as_numbers() -> None:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from pipeline.skeletons import COCO_17
 from pipeline.types import Instances
-from stages.sinks.canvas import Canvas
+from stages.drawing.canvas import Canvas
 
 SIDE = st.integers(1, 60)
 

@@ -8,7 +8,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from pipeline.errors import SourceError
-from stages.sources.paths import is_url
+from stages.media.paths import is_url
 
 __all__ = ["choose_stream", "open_container"]
 

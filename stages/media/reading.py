@@ -9,7 +9,7 @@ from typing import Any
 import av
 
 from pipeline.errors import SourceError
-from stages.sources.opening import choose_stream, open_container
+from stages.media.opening import choose_stream, open_container
 
 __all__ = ["VideoReader"]
 

@@ -1,0 +1,1 @@
+"""Video and pictures in files, through FFmpeg and OpenCV: opening, decoding, time, encoding."""
