@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from pipeline.channel import Channel, Collector
 from pipeline.config import RunConfig
-from pipeline.errors import PipelineError, SinkError
+from pipeline.errors import PipelineError, SinkError, StageError
 from pipeline.graph import Graph
 from pipeline.loops import FanOut, Inbox, Loop, Outbox, PassOn, SinkLoop, SourceLoop, StageLoop
 from pipeline.stage import Overflow, Sink, Stage
@@ -131,7 +131,14 @@ class Runner:
         parts: tuple[Stage | Sink, ...] = (*self.graph.stages, *self.graph.sinks)
         for part in parts:
             opened.append(part)  # before: a part that fails to open is closed too
-            await part.open()
+            try:
+                await part.open()
+            except PipelineError:
+                raise
+            except Exception as error:
+                kind = SinkError if isinstance(part, Sink) else StageError
+                msg = f"'{part.name}' cannot be opened: {type(error).__name__}: {error}"
+                raise kind(msg) from error
 
     def _build_loops(self) -> None:
         """Make every loop and channel, from the sinks backwards, since each needs the channel after it."""

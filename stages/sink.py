@@ -1,7 +1,10 @@
 """sink: writes packets with a sink plug-in, on a thread of its own."""
 
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from pipeline.errors import PipelineError, SinkError
 from pipeline.stage import Sink
 from pipeline.types import Packet
 from pipeline.worker import Worker
@@ -23,7 +26,8 @@ class Write(Sink):
 
     async def open(self) -> None:
         """Open the plug-in."""
-        await self._worker.call(self._plugin.open)
+        with self._as_sink_error("cannot be opened"):
+            await self._worker.call(self._plugin.open)
 
     async def write(self, packets: deque[Packet]) -> None:
         """Write the packets, oldest first."""
@@ -31,11 +35,24 @@ class Write(Sink):
 
     async def end_source(self, source_id: str) -> None:
         """Finish what belongs to one source."""
-        await self._worker.call(self._plugin.end_source, source_id)
+        with self._as_sink_error(f"cannot finish what belongs to '{source_id}'"):
+            await self._worker.call(self._plugin.end_source, source_id)
 
     async def close(self, *, complete: bool) -> None:
         """Finish the output if the run did not fail, then close the plug-in, after the call in flight."""
-        await self._worker.close(self._finish_and_close if complete else self._plugin.close)
+        with self._as_sink_error("cannot be closed"):
+            await self._worker.close(self._finish_and_close if complete else self._plugin.close)
+
+    @contextmanager
+    def _as_sink_error(self, what: str) -> Iterator[None]:
+        """Make any error of the plug-in a failure of this sink, which stops no other part."""
+        try:
+            yield
+        except PipelineError:
+            raise
+        except Exception as error:
+            msg = f"sink '{self.name}' {what}: {type(error).__name__}: {error}"
+            raise SinkError(msg) from error
 
     def _write(self, packets: deque[Packet]) -> None:
         while packets:

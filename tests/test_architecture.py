@@ -40,10 +40,10 @@ LAYERS = (
 """Modules of `pipeline`: each may import its own layer and those above this line."""
 
 SWALLOWING_ALLOWED = {
-    "pipeline/loops.py::_open_and_read": "becomes the cause of the source's failure; the other sources go on",
-    "pipeline/loops.py::_process": "the culprit is counted by the name of its error; three in a row are a StageError",
-    "pipeline/loops.py::_one_by_one": "the same, for each packet of a batch that failed",
-    "pipeline/loops.py::_write": "the culprit is counted by the name of its error; three in a row are a SinkError",
+    "pipeline/loops/source.py::_open_and_read": "becomes the cause of the source's failure; the other sources go on",
+    "pipeline/loops/stage.py::_process": "the culprit is counted by name; three in a row are a StageError",
+    "pipeline/loops/stage.py::_one_by_one": "the same, for each packet of a batch that failed",
+    "pipeline/loops/sink.py::_write": "the culprit is counted by name; three in a row are a SinkError",
     "pipeline/worker.py::run": "handed over to the one who waits for the call",
 }
 """`path::function` -> why it may catch every exception and not raise again."""

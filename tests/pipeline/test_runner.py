@@ -439,3 +439,12 @@ async def test_packets_are_never_compared_with_each_other() -> None:
     frame = await FakeSource().read()
     assert frame is not None
     assert Packet(frame) != Packet(frame)
+
+
+async def test_an_error_of_any_kind_while_opening_says_which_part_it_was() -> None:
+    for parts, kind in (
+        ((FakeStage("pose", open_error=ImportError("no torch")), FakeSink()), StageError),
+        ((FakeStage(), FakeSink("table", open_errors=[OSError("read-only")])), SinkError),
+    ):
+        with pytest.raises(kind, match=r"'(pose|table)' cannot be opened: (ImportError: no torch|OSError: read-only)"):
+            await make_runner([FakeSource()], [parts[0]], [parts[1]]).run()

@@ -1,0 +1,105 @@
+"""Reads one source into its channel."""
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+
+from pipeline.channel import Channel, Item
+from pipeline.errors import SourceError
+from pipeline.stage import Source
+from pipeline.telemetry import Telemetry
+from pipeline.types import Packet
+
+__all__ = ["SourceLoop"]
+
+_log = logging.getLogger(__name__)
+
+
+class SourceLoop:
+    """Reads one source into its own channel. A failure here is this source's alone.
+
+    Args:
+        source: To read.
+        outbox: Its first channel.
+        telemetry: Where it counts.
+        slots: Bounds how many files are open at once; a live source does not wait for one.
+        max_frames: End after so many frames; None for no bound.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        outbox: Channel,
+        telemetry: Telemetry,
+        slots: asyncio.Semaphore,
+        max_frames: int | None = None,
+    ) -> None:
+        """Prepare; nothing is opened."""
+        self.name = f"decode {source.source_id}"
+        self.source = source
+        self.holding: deque[Item] = deque()
+        self.finished = False
+        self.failure: SourceError | None = None
+        self._outbox = outbox
+        self._telemetry = telemetry
+        self._slots = contextlib.nullcontext() if source.live else slots
+        self._max_frames = max_frames
+        self._counts = telemetry.sources[source.source_id]
+
+    async def run(self) -> None:
+        """Read until the end, a failure, or cancellation, which is how a source is stopped."""
+        try:
+            async with self._slots:
+                await self._open_and_read()
+            self._counts.state = "failed" if self.failure else "finished"
+        except asyncio.CancelledError:
+            self._counts.state = "stopped"
+            self._drop_held("stopped")
+            raise
+        finally:
+            self.finished = True
+            self._outbox.close()
+
+    async def _open_and_read(self) -> None:
+        try:
+            await self.source.open()
+            self._counts.state = "reading"
+            await self._read_all()
+        except SourceError as error:
+            self._fail(error)
+        except Exception as error:  # noqa: BLE001 - kept as the cause; the run ends with exit code 1
+            message = f"source '{self.source.source_id}' failed after {self._counts.received} frames: {error!r}"
+            fault = SourceError(message)
+            fault.__cause__ = error
+            self._fail(fault)
+        finally:
+            self._outbox.close()  # before the slow part: what was read drains while the source closes
+            await self.source.close()
+
+    async def _read_all(self) -> None:
+        telemetry, clock = self._telemetry, self._telemetry.clock
+        latency = telemetry.histogram("decode")
+        while self._max_frames is None or self._counts.received < self._max_frames:
+            started = clock()
+            frame = await self.source.read()
+            if frame is None:
+                return
+            latency.record(clock() - started)
+            packet = Packet(frame)
+            if self._counts.expected_frames is None:
+                self._counts.expected_frames = frame.stream.expected_frames
+            telemetry.receive(packet)
+            self.holding.append(packet)
+            await self._outbox.send(self.holding)
+
+    def _fail(self, error: SourceError) -> None:
+        self.failure = error
+        self._counts.error = str(error)
+        _log.error("%s", error, exc_info=error.__cause__ if _log.isEnabledFor(logging.DEBUG) else None)
+
+    def _drop_held(self, reason: str) -> None:
+        for item in self.holding:
+            if isinstance(item, Packet):
+                self._telemetry.drop(item, "decode", reason)
+        self.holding.clear()

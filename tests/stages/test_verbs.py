@@ -1,0 +1,198 @@
+"""The verbs: plug-ins on threads, joined to the engine."""
+
+import threading
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fakes import make_frame, make_packet
+from numpy.typing import NDArray
+
+from pipeline import plugin
+from pipeline.errors import SinkError
+from pipeline.types import Frame, Instances, Packet
+from stages.decode import Decode
+from stages.detect import Detect
+from stages.detectors.base import Detector
+from stages.pose import EstimatePose
+from stages.poses.base import PoseModel
+from stages.sink import Write
+from stages.sinks.base import FrameSink
+from stages.sources.synthetic import Options, SyntheticSource
+from stages.track import Track
+from trackers.base import Tracker
+
+SOMEBODY = Instances.of([[1, 2, 3, 4]], [0.5])
+
+
+class OneDetector(Detector):
+    max_batch = 4
+
+    def __init__(self, found: int | None = None) -> None:
+        self.found = found
+        self.threads: set[int] = set()
+        self.forgotten: list[str] = []
+
+    def detect(self, frames: Any) -> list[Instances]:
+        self.threads.add(threading.get_ident())
+        return [SOMEBODY] * (len(frames) if self.found is None else self.found)
+
+    def end_source(self, source_id: str) -> None:
+        self.forgotten.append(source_id)
+
+
+class NeedyPose(PoseModel):
+    boxes = "needed"
+
+    def estimate(self, frames: Any, instances: Any) -> list[Instances]:  # noqa: ARG002 - the shape of the contract
+        return list(instances)
+
+
+class CountingTracker(Tracker):
+    def __init__(self) -> None:
+        self.seen: list[float] = []
+
+    def update(self, instances: Instances, pts_seconds: float, image: NDArray[np.uint8] | None = None) -> Instances:
+        assert image is None
+        self.seen.append(pts_seconds)
+        return instances.with_columns(track_id=np.full(len(instances), len(self.seen)))
+
+    def reset(self) -> None:
+        self.seen.clear()
+
+
+class MoodySink(FrameSink):
+    def __init__(self, bad: dict[str, Exception]) -> None:
+        super().__init__(plugin.Options(), Path())
+        self.bad = bad
+        self.log: list[str] = []
+
+    def _do(self, what: str) -> None:
+        self.log.append(what)
+        if what in self.bad:
+            raise self.bad[what]
+
+    def open(self) -> None:
+        self._do("open")
+
+    def write(self, packet: Packet) -> None:
+        self._do(f"write {packet.frame.index}")
+
+    def end_source(self, source_id: str) -> None:
+        self._do(f"end {source_id}")
+
+    def finish(self) -> None:
+        self._do("finish")
+
+    def close(self) -> None:
+        self._do("close")
+
+
+async def test_a_renamed_source_gives_frames_of_that_name() -> None:
+    source = Decode(SyntheticSource(Options(frames=2), "synthetic"))
+    source.rename("door")
+    await source.open()
+    frame = await source.read()
+    await source.close()
+    assert isinstance(frame, Frame)
+    assert (source.source_id, frame.source_id) == ("door", "door")
+
+
+async def test_a_detector_works_on_one_thread_of_its_own_and_forgets_sources() -> None:
+    detector = OneDetector()
+    stage = Detect(lambda: detector)
+    await stage.open()
+    done = [await stage.process([make_packet(0), make_packet(1, "b")]) for _ in range(3)]
+    await stage.end_source("b")
+    await stage.close()
+    assert all(packet.instances is SOMEBODY for batch in done for packet in batch)
+    assert stage.max_batch == 4
+    assert len(detector.threads) == 1
+    assert threading.get_ident() not in detector.threads
+    assert detector.forgotten == ["b"]
+
+
+async def test_a_detector_that_forgets_a_frame_is_found_out() -> None:
+    stage = Detect(lambda: OneDetector(found=1))
+    with pytest.raises(ValueError, match="zip"):
+        await stage.process([make_packet(0), make_packet(1)])
+    await stage.close()
+
+
+async def test_a_top_down_pose_model_needs_boxes_and_gets_them() -> None:
+    stage = EstimatePose(NeedyPose)
+    assert stage.needs == {"xyxy"}
+    (packet,) = await stage.process([make_packet(0, instances=SOMEBODY)])
+    await stage.close()
+    assert packet.instances is SOMEBODY
+
+
+async def test_each_source_has_a_tracker_of_its_own_until_it_ends() -> None:
+    made: list[CountingTracker] = []
+
+    def make() -> Tracker:
+        made.append(CountingTracker())
+        return made[-1]
+
+    stage = Track(make)
+    for packet in (make_packet(0, "a", SOMEBODY), make_packet(0, "b", SOMEBODY), make_packet(1, "a", SOMEBODY)):
+        await stage.process([packet])
+    await stage.end_source("a")
+    (again,) = await stage.process([make_packet(2, "a", SOMEBODY)])
+    await stage.close()
+    assert [tracker.seen for tracker in made] == [[0.0, 1 / 25], [0.0], [2 / 25]]
+    assert again.instances is not None
+    assert again.instances.track_id is not None
+    assert again.instances.track_id.tolist() == [1]
+
+
+async def test_a_frame_without_a_table_is_tracked_as_a_frame_without_people() -> None:
+    stage = Track(CountingTracker)
+    (packet,) = await stage.process([Packet(make_frame(0))])
+    await stage.close()
+    assert packet.instances is not None
+    assert len(packet.instances) == 0
+
+
+async def test_a_sink_takes_out_what_it_has_written_and_leaves_the_culprit_leftmost() -> None:
+    sink = Write(MoodySink({"write 2": ValueError("odd")}), "moody")
+    packets = deque(make_packet(index) for index in range(5))
+    with pytest.raises(ValueError, match="odd"):
+        await sink.write(packets)
+    assert [packet.frame.index for packet in packets] == [2, 3, 4]
+    await sink.close(complete=False)
+
+
+@pytest.mark.parametrize("step", ["open", "end cam", "finish", "close"])
+async def test_any_error_of_a_sink_plugin_is_a_failure_of_that_sink(step: str) -> None:
+    plugin_sink = MoodySink({step: OSError("gone")})
+    sink = Write(plugin_sink, "moody")
+
+    async def use() -> None:
+        await sink.open()
+        await sink.end_source("cam")
+        await sink.close(complete=True)
+
+    with pytest.raises(SinkError, match=r"sink 'moody' cannot .*OSError: gone"):
+        await use()
+    plugin_sink.bad.clear()
+    await sink.close(complete=False)
+
+
+@pytest.mark.parametrize(("complete", "steps"), [(True, ["finish", "close"]), (False, ["close"])])
+async def test_only_a_complete_output_is_finished(complete: bool, steps: list[str]) -> None:  # noqa: FBT001 - a table row
+    plugin_sink = MoodySink({})
+    sink = Write(plugin_sink, "moody")
+    await sink.open()
+    await sink.close(complete=complete)
+    assert plugin_sink.log == ["open", *steps]
+
+
+async def test_a_sink_that_cannot_be_finished_is_closed_all_the_same() -> None:
+    plugin_sink = MoodySink({"finish": SinkError("full")})
+    sink = Write(plugin_sink, "moody")
+    with pytest.raises(SinkError, match="full"):
+        await sink.close(complete=True)
+    assert plugin_sink.log == ["finish", "close"]
