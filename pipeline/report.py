@@ -47,6 +47,7 @@ def make_report(runner: Runner, config: PipelineConfig, error: PipelineError | N
                 "delivered": counts.delivered,
                 "in_flight": in_flight[source_id],
                 "dropped": dict(counts.dropped),
+                "corrupt_frames": counts.corrupt_frames,
                 "frames_per_second": round(counts.frames_per_second, 2),
                 "identities": counts.identities,
                 "state": counts.state,

@@ -31,6 +31,11 @@ class Source(ABC):
     def source_id(self) -> str:
         """Name of the source, unique in a run."""
 
+    @property
+    def corrupt_frames(self) -> int:
+        """How many frames it has left out so far because they were damaged."""
+        return 0
+
     @abstractmethod
     def rename(self, source_id: str) -> None:
         """Take another name, before `open`: another source has this one."""

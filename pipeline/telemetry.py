@@ -62,6 +62,8 @@ class SourceCounts:
     """Given to the channel of every sink."""
     dropped: Counter[str] = field(default_factory=Counter)
     """By `stage:reason`."""
+    corrupt_frames: int = 0
+    """Damaged frames that the source left out; they were never received."""
     identities: int = 0
     people: int = 0
     """In the frame delivered last."""

@@ -22,6 +22,11 @@ class Decode(Source):
         """Name of the source."""
         return self._plugin.source_id
 
+    @property
+    def corrupt_frames(self) -> int:
+        """How many frames the plug-in has left out so far because they were damaged."""
+        return self._plugin.corrupt_frames
+
     def rename(self, source_id: str) -> None:
         """Take another name, before anything was read."""
         self._plugin.source_id = source_id

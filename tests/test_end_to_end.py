@@ -162,6 +162,26 @@ def test_a_truncated_file_keeps_what_was_read_and_says_where_it_ended(tmp_path: 
     assert len(read_lines(out / "people.jsonl")) == delivered == count_frames(out / "clip.mp4")
 
 
+def test_damage_in_the_middle_costs_the_damaged_frames_and_is_counted(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", 200)
+    with av.open(str(clip)) as container:
+        places = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
+    data = bytearray(clip.read_bytes())
+    for start, size in places[100:103]:
+        assert start is not None
+        data[start : start + size] = bytes(size)
+    clip.write_bytes(data)
+    out = tmp_path / "out"
+    done = kinestream("run", str(clip), *NO_MODELS, "--sink", "jsonl", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    counts = read_report(out)["sources"]["clip"]
+    assert counts["corrupt_frames"] >= 1
+    assert f"{counts['corrupt_frames']} damaged frames were left out" in done.stderr
+    assert 150 < counts["delivered"] < 200
+    assert counts["delivered"] + counts["corrupt_frames"] == 200
+    assert read_lines(out / "people.jsonl")[-1]["pts"] == pytest.approx(199 / 25)
+
+
 def test_the_same_file_twice_is_two_sources(tmp_path: Path) -> None:
     clip, out = str(write_clip(tmp_path / "clip.mp4")), tmp_path / "out"
     done = kinestream("run", clip, clip, *NO_MODELS, "--sink", "jsonl", "--sink", "video", "--out", str(out), "--quiet")

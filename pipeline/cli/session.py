@@ -125,5 +125,5 @@ class _Session:
             sys.stdout.write(json.dumps(report, indent=2) + "\n")
         elif not self._output.quiet and not report["errors"]:
             show_summary(report, self._out)
-        elif not self._output.quiet:
+        elif not self._output.quiet and any(counts["received"] for counts in report["sources"].values()):
             stdout.print(f"what was produced is in {self._out}", markup=False)

@@ -76,6 +76,7 @@ class SourceLoop:
         finally:
             self._outbox.close()  # before the slow part: what was read drains while the source closes
             await self.source.close()
+            self._counts.corrupt_frames = self.source.corrupt_frames
 
     async def _read_all(self) -> None:
         telemetry, clock = self._telemetry, self._telemetry.clock

@@ -28,7 +28,8 @@ class FollowOptions(SearchOptions):
     follow_score: float = Field(default=0.5, gt=0, lt=1)
     """What the landmark network must say of somebody known; below, he is gone until he is found again."""
     forget_seconds: float = Field(default=1.0, gt=0)
-    """After a gap this long in the stream, nobody is known: all tiles are looked at in one frame."""
+    """After a gap this long in the stream, as between the pictures of a folder, nobody is known: all tiles are looked
+    at in one frame."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +64,7 @@ def next_scene(
     Returns:
         What is known now. `before` is as it was, so a frame can be looked at again.
     """
-    if before is None or not 0 <= pts_seconds - before.pts_seconds <= options.forget_seconds:
+    if before is None or not 0 <= pts_seconds - before.pts_seconds < options.forget_seconds:
         return Scene(pts_seconds, finder.search(image))
     tiles = finder.tiles(image)
     searched = before.searched + min(1.0, (pts_seconds - before.pts_seconds) / options.search_seconds) * len(tiles)

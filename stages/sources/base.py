@@ -26,6 +26,11 @@ class FrameSource(Plugin, ABC):
         self.options = options
         self.source_id = source_id
 
+    @property
+    def corrupt_frames(self) -> int:
+        """How many frames were left out so far because they were damaged."""
+        return 0
+
     @classmethod
     def expand(cls, options: Options, source_id: str | None) -> Sequence[Self]:
         """Make the sources that one entry of a configuration stands for: several for a glob of videos.

@@ -84,7 +84,7 @@ class FileSource(FrameSource):
 
     @property
     def corrupt_frames(self) -> int:
-        """How many damaged frames were left out so far: flagged by the decoder, or refused altogether."""
+        """How many frames were left out so far because they were damaged: flagged by the decoder, or refused."""
         return self._flagged + (self._reader.undecodable if self._reader else 0)
 
     def open(self) -> None:

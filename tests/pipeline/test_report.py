@@ -63,6 +63,7 @@ async def test_the_keys_are_those_promised() -> None:
         "in_flight",
         "dropped",
         "frames_per_second",
+        "corrupt_frames",
         "identities",
         "state",
         "error",
