@@ -21,12 +21,15 @@ _UNKNOWN_FRAMES_PER_SECOND = 25
 """What FFmpeg assumes for a raw stream that says nothing."""
 _BEFORE_ALL = -(1 << 63)
 """Earlier than any PTS."""
+_AFTER_ALL = 1 << 63
+"""Later than any PTS."""
 
 
 class VideoReader:
     """Decodes one video stream, in the order of presentation.
 
-    A packet that cannot be decoded does not end the file: it is counted in `undecodable`, and decoding goes on.
+    A packet that cannot be decoded does not end the file: decoding goes on. The frame it held is counted in
+    `undecodable`, and so are those that the decoder keeps back after it, because they build upon it.
 
     Args:
         path: A file or a URL.
@@ -44,8 +47,8 @@ class VideoReader:
         self._threads = threads
         self.decoded = 0
         """Frames that came out of the decoder."""
-        self.undecodable = 0
-        """Packets that the decoder refused."""
+        self._timeless_refused = 0
+        self._missing: set[int] = set()  # PTS of frames that should have come by now
         self.fault: av.FFmpegError | None = None
         """The last thing that FFmpeg complained about."""
         self._open()
@@ -64,6 +67,7 @@ class VideoReader:
         self._tick_seconds = {stream.index: float(stream.time_base or 0) for stream in self._container.streams}
         self._demuxed: Iterator[av.Packet[Any]] = self._container.demux()
         self._newest_pts = _BEFORE_ALL
+        self._awaited: set[int] = set()  # PTS of packets whose frames have not come
         self._read_end_seconds = 0.0
         self._cut_short = False
         self._demuxer_failed = False
@@ -71,6 +75,11 @@ class VideoReader:
     def close(self) -> None:
         """Close the container. Frames that were handed out stay valid."""
         self._container.close()
+
+    @property
+    def undecodable(self) -> int:
+        """How many frames never came out of the decoder."""
+        return len(self._missing) + self._timeless_refused
 
     @property
     def frames_per_second(self) -> float | None:
@@ -119,19 +128,38 @@ class VideoReader:
             yield frame
         if self._threads != 1 and last_pts is not None and last_pts < self._newest_pts:
             yield from self._decode_tail(after=last_pts)
+        else:
+            self._settle(_AFTER_ALL)
         self._check_end(end_seconds)
 
     def _decode(self, after: int = _BEFORE_ALL) -> Iterator[av.VideoFrame]:
-        """Decode packet by packet, and count the packets later than `after` that the decoder refuses."""
+        """Decode packet by packet, and count the packets later than `after` that give no frame."""
         for packet in chain(self._packets(), [None]):  # None makes the decoder hand out what it holds back
+            if packet is not None and packet.pts is not None:
+                self._awaited.add(packet.pts)
             try:
                 frames = self.stream.decode(packet)
             except av.FFmpegError as error:
                 self.fault = error
-                self.undecodable += self._threads == 1 if packet is None else (packet.pts or 0) > after
+                self._timeless_refused += not self._awaited  # packets without PTS: one refused, one frame less
                 continue
-            self.decoded += len(frames)
-            yield from frames
+            for frame in frames:
+                if frame.pts in self._missing:
+                    continue  # damage before it held it up until its turn was over
+                self.decoded += 1
+                if frame.pts is not None:
+                    self._settle(frame.pts, after)
+                yield frame
+
+    def _settle(self, pts: int, after: int = _BEFORE_ALL) -> None:
+        """Frames come in the order of their PTS: what was awaited before `pts` is missing.
+
+        Without an error so far nothing is missing: an interlaced picture may come in two packets.
+        """
+        passed = {awaited for awaited in self._awaited if awaited <= pts}
+        if self.fault is not None:
+            self._missing |= {awaited for awaited in passed - {pts} if awaited > after}
+        self._awaited -= passed
 
     def _decode_tail(self, after: int) -> Iterator[av.VideoFrame]:
         """Decode the last frames again, on one thread.
@@ -144,7 +172,8 @@ class VideoReader:
                 if frame.pts is not None and frame.pts > after:
                     self.decoded += 1
                     yield frame
-            self.undecodable += tail.undecodable
+            tail._settle(_AFTER_ALL, after)  # noqa: SLF001 - of the same class
+            self._missing |= tail._missing  # noqa: SLF001 - of the same class
 
     def _packets(self) -> "Iterator[av.Packet[Any]]":
         """Read packets of our stream, and keep book of how far the file goes."""
