@@ -1,4 +1,4 @@
-"""What a whole run costs on real video, against the obvious alternatives, in one session.
+"""What a whole run costs on real video, against the obvious alternatives, in one go.
 
     python benchmarks/run.py --video street.mp4 --pose yolov8n-pose_int8_openvino_model
 
