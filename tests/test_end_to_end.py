@@ -265,6 +265,52 @@ def test_kill_9_leaves_a_video_that_plays_and_whole_lines(endless: "tuple[subpro
     assert all(json.loads(line) for line in text[: text.rindex("\n")].splitlines())
 
 
+STUCK = """
+import pathlib, threading
+from pipeline import plugin
+from stages.detectors.base import Detector
+
+class Options(plugin.Options):
+    pass
+
+class Stuck(Detector):
+    def __init__(self, options):
+        pass
+
+    def detect(self, frames):
+        pathlib.Path(__file__).with_name("called").touch()
+        threading.Event().wait()
+"""
+RUN_STUCK = """
+import sys
+from pipeline.cli import main
+from pipeline.registry import PLUGINS
+PLUGINS["detector"]["stuck"] = "stuck:Stuck"
+sys.argv[0] = "kinestream"
+main()
+"""
+
+
+def test_a_model_that_never_answers_cannot_keep_the_process_from_stopping(tmp_path: Path) -> None:
+    (tmp_path / "stuck.py").write_text(STUCK)
+    out = tmp_path / "out"
+    models = ("--detector", "stuck", "--pose", "none", "--tracker", "none", "--sink", "jsonl")
+    command = [sys.executable, "-c", RUN_STUCK, "run", "synthetic", *models, "--out", str(out)]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    with subprocess.Popen(
+        [*command, "-o", "run.drain_timeout_seconds=0.2"], env=environment, stderr=subprocess.PIPE, text=True
+    ) as process:
+        wait_until((tmp_path / "called").exists, process)
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 0, said
+    assert "late: detect" in said
+    report = read_report(out)
+    assert "detect" in report["late"]
+    assert report["sources"]["synthetic"]["in_flight"] >= 1
+    assert (out / "people.jsonl").read_text() == ""
+
+
 @pytest.mark.slow
 def test_the_demo_finds_people_and_leaves_pictures_to_look_at(tmp_path: Path) -> None:
     done = kinestream("demo", "--seconds", "1", "--out", str(tmp_path / "demo"))
