@@ -182,6 +182,8 @@ def _in_full(tree: Tree) -> Tree:
 
 
 def _entry_in_full(role: str, entry: object) -> object:
+    if entry is None and role == "sink":
+        return {"kind": "null"}  # what YAML makes of a bare null, which is a sink's name
     if entry == _NONE:
         return None
     return shorthand(role, entry) if isinstance(entry, str) else entry

@@ -48,7 +48,7 @@ class FileSink(FrameSink):
 
     def targets(self) -> tuple[str, ...]:
         """Name the file, `{source}` in place of a source's name."""
-        return (str(self._path),)
+        return (os.path.normpath(self._path),)
 
     def open(self) -> None:
         """Make sure that the folder can be written to, and begin the file, unless it waits for a packet.

@@ -430,3 +430,7 @@ def test_a_file_that_is_no_yaml_gives_none_of_its_text_away(line: str, tmp_path:
         read_yaml(path)
     assert "hunter2" not in str(caught.value)
     assert not isinstance(caught.value.__cause__, yaml.YAMLError)
+
+
+def test_a_bare_null_among_the_sinks_is_the_sink_of_that_name() -> None:
+    assert [sink.kind for sink in build_config({"sinks": [None, "jsonl"]}).sinks] == ["null", "jsonl"]

@@ -242,3 +242,8 @@ def test_what_a_failed_write_has_damaged_is_never_called_finished(
         with pytest.raises(SinkError, match="an earlier write failed"):
             sink.end_source("cam")
     assert names(tmp_path) == {f"cam{SUFFIX[kind]}.part"}
+
+
+def test_two_spellings_of_one_path_are_one_target(tmp_path: Path) -> None:
+    one, other = (jsonl.JsonlSink(jsonl.Options(path=path), tmp_path) for path in ("a/../b.jsonl", "b.jsonl"))
+    assert one.targets() == other.targets()
