@@ -40,6 +40,8 @@ stderr = QuietlyBroken(highlight=False, width=None if sys.stderr.isatty() else _
 
 _TERMINAL_INTERVAL_SECONDS = 0.25
 _PLAIN_INTERVAL_SECONDS = 5.0
+_LONGEST_PLAIN_INTERVAL_SECONDS = 60.0
+"""Lines come rarer the longer it takes: a run of months must not fill a disk with them."""
 _MOST_ROWS = 8
 """With more sources than that, progress is one row for all of them."""
 _RATE_WINDOW = 12
@@ -122,8 +124,12 @@ class ProgressView:
                 self._draw(name, counts)
             elif len(self._history) > 1:
                 self._print(name, counts)
-        interval = _PLAIN_INTERVAL_SECONDS if self._progress is None else _TERMINAL_INTERVAL_SECONDS
+        interval = _TERMINAL_INTERVAL_SECONDS if self._progress is not None else self._plain_interval_seconds()
         self._timer = asyncio.get_running_loop().call_later(interval, self._tick)
+
+    def _plain_interval_seconds(self) -> float:
+        tenth = self._runner.telemetry.elapsed_seconds / 10
+        return min(max(_PLAIN_INTERVAL_SECONDS, tenth), _LONGEST_PLAIN_INTERVAL_SECONDS)
 
     def _rate(self, name: str) -> float:
         then, before = self._history[0]
