@@ -104,7 +104,7 @@ class Runner:
 
     @property
     def failures(self) -> list[PipelineError]:
-        """What failed without ending the run: sources, sinks that went down, a stop that was not in time."""
+        """What failed without ending the run: sources, and sinks that went down."""
         failures: list[PipelineError] = [loop.failure for loop in self._source_loops if loop.failure]
         failures += [loop.failure for loop in self._sink_loops if loop.failure]
         return failures
