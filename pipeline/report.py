@@ -66,6 +66,10 @@ def make_report(runner: Runner, config: PipelineConfig, error: PipelineError | N
             for name, counts in telemetry.sinks.items()
         },
         "latency_ms": {name: _percentiles(telemetry.histogram(name)) for name in _in_order_of_flow(runner)},
+        "channels": {
+            name: {"capacity": statistics.capacity, "peak": statistics.peak}
+            for name, statistics in runner.channel_statistics().items()
+        },
         "errors": failures if error is None else [*failures, str(error)],
         "late": list(runner.late),
         "batches_halved": telemetry.batches_halved,

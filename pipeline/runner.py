@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from pipeline.channel import Channel, Collector
+from pipeline.channel import Channel, ChannelStatistics, Collector
 from pipeline.config import RunConfig
 from pipeline.errors import PipelineError, SinkError, StageError
 from pipeline.graph import Graph
@@ -119,6 +119,12 @@ class Runner:
             places += [item for item in loop.holding if isinstance(item, Packet)]
         return Counter(packet.source_id for packet in places)
 
+    def channel_statistics(self) -> dict[str, ChannelStatistics]:
+        """Say of each channel between parts how full it is, and was at most: what is full waits for what follows."""
+        into_stages = {channel.name: channel.statistics() for channel in reversed(self._channels)}
+        into_sinks = {f"sink:{loop.sink.name}": loop.inbox.statistics() for loop in self._sink_loops}
+        return into_stages | into_sinks
+
     def waiting(self, sink_name: str) -> int:
         """Count the packets that a sink was given and has not written yet."""
         return sum(
@@ -153,7 +159,7 @@ class Runner:
             stage = stages[position]
             inbox: Inbox = self._collector
             if position > 0:
-                inbox = Channel(f"before {stage.name}", capacity=stage.max_batch)
+                inbox = Channel(stage.name, capacity=stage.max_batch)
                 self._channels.append(inbox)
             max_age_seconds = self.settings.max_age_seconds if position == 0 else None
             self._stage_loops.insert(0, StageLoop(stage, inbox, outbox, self.telemetry, max_age_seconds))

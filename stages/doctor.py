@@ -118,7 +118,7 @@ def _nvdec(devices: list[str]) -> Finding:
     if not _loads("libcuda.so.1"):
         detail, fix = (
             "no NVIDIA driver: video is decoded on the CPU",
-            "nvidia-smi; in a container: docker run --gpus all",
+            "apt-get install -y nvidia-driver (Ubuntu: ubuntu-drivers install); in a container: docker run --gpus all",
         )
         return Finding("video", "NVDEC", "missing", detail, fix)
     if not _loads("libnvcuvid.so.1"):

@@ -1,9 +1,9 @@
 """Fixtures for all tests, and the rule about the measuring data in `../shared`."""
 
-import os
 from pathlib import Path
 
 import pytest
+from fakes import skip_or_fail
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -11,9 +11,6 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder with real clips, weights and ground truth; not on a user's machine."""
-    if SHARED.is_dir():
-        return SHARED
-    reason = f"the measuring data is not here: {SHARED} does not exist"
-    if os.environ.get("KINESTREAM_REQUIRE_SHARED") == "1":
-        pytest.fail(reason)
-    pytest.skip(reason)
+    if not SHARED.is_dir():
+        skip_or_fail(f"the measuring data is not here: {SHARED} does not exist")
+    return SHARED

@@ -1,12 +1,15 @@
 """Parts that behave as a test tells them to: no camera, no model, no disk."""
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from fractions import Fraction
+from typing import NoReturn
 
 import numpy as np
+import pytest
 
 from pipeline.errors import SinkError
 from pipeline.stage import Overflow, Sink, Source, Stage
@@ -14,6 +17,13 @@ from pipeline.types import Frame, HostPixels, Instances, Packet, Stream
 
 PIXELS = HostPixels(np.zeros((4, 6, 3), np.uint8))
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678900, tzinfo=UTC)
+
+
+def skip_or_fail(reason: str) -> NoReturn:
+    """Skip a test for want of something, visibly; where everything must be there (in CI), that is a failure."""
+    if os.environ.get("KINESTREAM_REQUIRE_SHARED") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 class ManualClock:

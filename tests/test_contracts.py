@@ -18,6 +18,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from fakes import skip_or_fail
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -62,7 +63,7 @@ def find(role: str, name: str) -> Any:
     try:
         return resolve(role, name)
     except MissingPackage as error:
-        pytest.skip(str(error))
+        skip_or_fail(str(error))
 
 
 def make(role: str, name: str, *more: object, **options: object) -> Any:

@@ -49,6 +49,7 @@ async def test_the_keys_are_those_promised() -> None:
         "sources",
         "sinks",
         "latency_ms",
+        "channels",
         "errors",
         "late",
         "batches_halved",

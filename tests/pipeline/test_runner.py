@@ -75,6 +75,20 @@ async def test_a_chain_without_stages_joins_sources_to_sinks() -> None:
     assert sink.log[-1] == "close complete"
 
 
+async def test_a_full_channel_shows_whom_everybody_waits_for() -> None:
+    gate = asyncio.Event()
+    stages = [FakeStage("quick", max_batch=2), FakeStage("slow", max_batch=3, gate=gate)]
+    runner = make_runner([FakeSource(count=50)], stages, [FakeSink("table")])
+    run = asyncio.create_task(runner.run())
+    for _ in range(100):
+        await asyncio.sleep(0)
+    statistics = runner.channel_statistics()
+    assert (statistics["slow"].used, statistics["slow"].capacity) == (3, 3)
+    assert statistics["sink:table"].peak == 0
+    gate.set()
+    await run
+
+
 async def test_batches_mix_sources_and_grow_by_themselves() -> None:
     gate = asyncio.Event()
     stage = FakeStage(max_batch=8, gate=gate)

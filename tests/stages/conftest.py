@@ -1,12 +1,17 @@
-"""Packets to write, a disk that is full, and one set of options for every sink that writes files."""
+"""Packets to write, a disk that is full, one set of options for every sink that writes files; frames of real clips."""
 
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
+import av
+import fakes
 import numpy as np
 import pytest
 
@@ -83,3 +88,18 @@ def people() -> Callable[..., Instances]:
 @pytest.fixture(scope="session")
 def full_disk() -> Callable[[int], AbstractContextManager[None]]:
     return limit_file_size
+
+
+@pytest.fixture
+def clip() -> Callable[[Path, int], list[Frame]]:
+    """The first frames of a real clip."""
+
+    def read(path: Path, count: int) -> list[Frame]:
+        with av.open(str(path)) as container:
+            pictures = [frame.to_ndarray(format="bgr24") for frame in islice(container.decode(video=0), count)]
+        return [
+            replace(fakes.make_frame(index), pixels=HostPixels(np.asarray(picture, np.uint8)))
+            for index, picture in enumerate(pictures)
+        ]
+
+    return read

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from fakes import skip_or_fail
 from numpy.typing import NDArray
 
 from pipeline.types import Frame, HostPixels, Stream
@@ -37,7 +38,7 @@ def photo(path: Path) -> NDArray[np.uint8]:
 def photos() -> Path:
     package = find_spec("ultralytics")
     if package is None or package.origin is None:
-        pytest.skip("the photographs are in the package ultralytics, which is not installed")
+        skip_or_fail("the photographs are in the package ultralytics, which is not installed")
     return Path(package.origin).parent / "assets"
 
 

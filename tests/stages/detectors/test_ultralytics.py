@@ -1,30 +1,18 @@
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 
-import av
 import fakes
 import numpy as np
 import pytest
 
 from pipeline.errors import WeightsError
 from pipeline.registry import resolve
-from pipeline.types import Frame, HostPixels
+from pipeline.types import Frame
 from stages.detectors.ultralytics import Options, UltralyticsDetector
 from stages.yolo.predictor import quiet_ultralytics
 
+Clip = Callable[[Path, int], list[Frame]]
 POSE, DETECTOR = "models/yolov8n-pose_int8_openvino_model", "models/yolo11n_int8_openvino_model"
-
-
-def clip(path: Path, count: int) -> list[Frame]:
-    def frames() -> Iterator[Frame]:
-        with av.open(str(path)) as container:
-            for index, picture in zip(range(count), container.decode(video=0), strict=False):
-                yield replace(
-                    fakes.make_frame(index), pixels=HostPixels(np.asarray(picture.to_ndarray(format="bgr24"), np.uint8))
-                )
-
-    return list(frames())
 
 
 def test_the_registry_knows_it() -> None:
@@ -54,7 +42,7 @@ def test_a_pose_model_is_no_detector(shared: Path) -> None:
 
 @pytest.mark.shared
 @pytest.mark.slow
-def test_people_of_a_clip_are_those_of_ultralytics(shared: Path) -> None:
+def test_people_of_a_clip_are_those_of_ultralytics(shared: Path, clip: Clip) -> None:
     wide, small = clip(shared / "video/people.mp4", 12), clip(shared / "video/one-by-one.mp4", 4)
     frames = [*wide[:6], *small, *wide[6:]]
     with UltralyticsDetector(Options(weights=str(shared / DETECTOR), confidence=0.1)) as model:

@@ -1,8 +1,6 @@
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 
-import av
 import fakes
 import numpy as np
 import pytest
@@ -10,22 +8,12 @@ import pytest
 from pipeline.errors import WeightsError
 from pipeline.registry import resolve
 from pipeline.skeletons import COCO_17
-from pipeline.types import Frame, HostPixels
+from pipeline.types import Frame
 from stages.poses.ultralytics import Options, UltralyticsPose
 from stages.yolo.predictor import quiet_ultralytics
 
+Clip = Callable[[Path, int], list[Frame]]
 POSE, DETECTOR = "models/yolov8n-pose_int8_openvino_model", "models/yolo11n_int8_openvino_model"
-
-
-def clip(path: Path, count: int) -> list[Frame]:
-    def frames() -> Iterator[Frame]:
-        with av.open(str(path)) as container:
-            for index, picture in zip(range(count), container.decode(video=0), strict=False):
-                yield replace(
-                    fakes.make_frame(index), pixels=HostPixels(np.asarray(picture.to_ndarray(format="bgr24"), np.uint8))
-                )
-
-    return list(frames())
 
 
 def test_the_registry_knows_it() -> None:
@@ -56,7 +44,7 @@ def test_a_detector_is_no_pose_model(shared: Path) -> None:
 
 @pytest.mark.shared
 @pytest.mark.slow
-def test_people_and_joints_of_a_clip_are_those_of_ultralytics(shared: Path) -> None:
+def test_people_and_joints_of_a_clip_are_those_of_ultralytics(shared: Path, clip: Clip) -> None:
     wide, small = clip(shared / "video/people.mp4", 12), clip(shared / "video/one-by-one.mp4", 4)
     frames = [*wide[:6], *small, *wide[6:]]
     with UltralyticsPose(Options(weights=str(shared / POSE), confidence=0.1)) as model:
