@@ -85,8 +85,10 @@ class Channel:
                 else:
                     await self._wait_for_room()
                     continue
-            self._items.append(items.popleft())
-            self._peak = max(self._peak, len(self._items))
+            item = items.popleft()
+            self._items.append(item)
+            if isinstance(item, Packet):
+                self._peak = max(self._peak, len(self._items))
             self._wake_receiver()
 
     async def receive(self, limit: int) -> list[Item]:

@@ -100,12 +100,14 @@ async def test_a_mark_comes_alone_and_in_its_place() -> None:
     assert indices(await channel.receive(9)) == [2]
 
 
-async def test_statistics_remember_the_peak() -> None:
-    channel = Channel("x", 4)
+async def test_statistics_remember_the_peak_which_is_never_above_the_capacity() -> None:
+    channel = Channel("x", 3)
     await channel.send(items_of(3))
+    await channel.send(deque([SourceEnded("a")]))
+    await channel.receive(9)
     await channel.receive(9)
     statistics = channel.statistics()
-    assert (statistics.used, statistics.capacity, statistics.peak) == (0, 4, 3)
+    assert (statistics.used, statistics.capacity, statistics.peak) == (0, 3, 3)
 
 
 @given(sizes=st.lists(st.integers(1, 7), max_size=30), capacity=st.integers(1, 5), limit=st.integers(1, 6))
