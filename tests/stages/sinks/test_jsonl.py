@@ -127,7 +127,7 @@ os.kill(os.getpid(), signal.SIGKILL)
         [sys.executable, "-c", program, str(tmp_path)],
         check=False,
         cwd=here.parents[1],
-        env={**os.environ, "PYTHONPATH": f"{here.parents[1]}{os.pathsep}{here}"},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (here, here.parent, here.parents[1])))},
     )
     assert ended.returncode == -signal.SIGKILL
     assert len(lines(tmp_path / "people.jsonl.part")) == 50

@@ -225,7 +225,7 @@ def test_a_killed_process_loses_at_most_the_last_second(tmp_path: Path) -> None:
         [sys.executable, "-c", KILLED, str(tmp_path)],
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{here}"},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (here, here.parent, root)))},
     )
     assert process.stdout is not None
     with process:

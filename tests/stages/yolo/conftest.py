@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import openvino
 import pytest
+import torch
 import yaml
 from openvino import opset13 as ops
 
@@ -57,6 +58,7 @@ def untrained(tmp_path_factory: pytest.TempPathFactory, ultralytics: Any) -> Cal
     folder = tmp_path_factory.mktemp("untrained")
 
     def build(name: str, kind: str = "pt", **settings: Any) -> Path:
+        torch.manual_seed(0)
         model = ultralytics.YOLO(f"{name}.yaml")
         for key, value in model.model.named_parameters():
             if "cv3" in key and key.endswith(".2.bias"):
