@@ -1,6 +1,5 @@
 """`kinestream doctor`: what this machine has, what is missing, and the command that mends it."""
 
-import ctypes
 import dataclasses
 import importlib
 import importlib.metadata
@@ -8,25 +7,25 @@ import importlib.util
 import json
 import os
 import platform
-import re
 import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from pipeline.registry import EXTRAS
+from stages.diagnosis.engines import look_at_engines
+from stages.diagnosis.finding import Finding
+from stages.diagnosis.gpu import look_at_gpu
+from stages.diagnosis.installed import imported, install_command, loads, version_of
 from stages.zoo.entries import lookup
 from stages.zoo.store import Store
 
-__all__ = ["Finding", "app", "diagnose"]
-
-State = Literal["ok", "warning", "missing"]
+__all__ = ["app", "diagnose"]
 
 _EMBEDDED_MODELS: Final = ("blazepose-detector", "blazepose-landmark-full")
 _REQUIRED_PACKAGES: Final = {
@@ -37,35 +36,21 @@ _REQUIRED_PACKAGES: Final = {
 """Module -> distribution; what the embedded preset computes with. `av` and `cv2` have findings of their own."""
 _OPTIONAL_PACKAGES: Final = {
     "ultralytics": "YOLO detectors and pose models (AGPL-3.0)",
-    "openvino": "the fast engine for YOLO on a CPU",
-    "onnxruntime": "models in ONNX format",
     "tensorrt": "the fast engine on an NVIDIA GPU",
+    "onnx": "networks in ONNX files, and kinestream export",
+    "nncf": "networks in 8 bits on a CPU",
+    "gdown": "weights that are on Google Drive, as those of HRNet",
+    "faster-coco-eval": "kinestream evaluate",
     "pyarrow": "Parquet tables",
 }
 _PULL: Final = "kinestream models pull"
 _CPU_FEATURES: Final = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
 _LEAST_MEMORY_BYTES: Final = 2 << 30
-_CUDA_BUILD: Final = re.compile(r"^cuda\b.*= *'(?P<version>[\d.]+)'", re.MULTILINE)
-"""In `torch/version.py`: `cuda: Optional[str] = '13.2'`; None in a build for the CPU."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at."""
-
-    area: str
-    name: str
-    state: State
-    detail: str
-    fix: str = ""
-    """The command, or the step, that mends it."""
-    required: bool = False
-    """The embedded preset cannot run without it."""
 
 
 def diagnose() -> list[Finding]:
     """Look at this machine; fetches nothing and changes nothing."""
-    return [*_system(), *_video(), *_gpu(), *_packages(), *_models()]
+    return [*_system(), *_video(), *look_at_gpu(), *look_at_engines(), *_packages(), *_models()]
 
 
 def _system() -> Iterator[Finding]:
@@ -100,7 +85,7 @@ def _memory() -> Finding:
 
 
 def _video() -> Iterator[Finding]:
-    av, fault = _imported("av")
+    av, fault = imported("av")
     if av is None:
         yield Finding("video", "PyAV", "missing", fault, "pip install --force-reinstall av", required=True)
     else:
@@ -115,24 +100,24 @@ def _nvdec(devices: list[str]) -> Finding:
     if "cuda" not in devices:
         detail, fix = f"this FFmpeg knows only {', '.join(devices) or 'the CPU'}", "pip install --force-reinstall av"
         return Finding("video", "NVDEC", "missing", detail, fix)
-    if not _loads("libcuda.so.1"):
+    if not loads("libcuda.so.1"):
         detail, fix = (
             "no NVIDIA driver: video is decoded on the CPU",
             "apt-get install -y nvidia-driver (Ubuntu: ubuntu-drivers install); in a container: docker run --gpus all",
         )
         return Finding("video", "NVDEC", "missing", detail, fix)
-    if not _loads("libnvcuvid.so.1"):
+    if not loads("libnvcuvid.so.1"):
         fix = "docker run --gpus all -e NVIDIA_DRIVER_CAPABILITIES=compute,utility,video"
         return Finding("video", "NVDEC", "missing", "the driver is here without its video part (libnvcuvid.so.1)", fix)
     return Finding("video", "NVDEC", "ok", "the NVIDIA driver has its video part")
 
 
 def _opencv() -> Finding:
-    cv2, fault = _imported("cv2")
+    cv2, fault = imported("cv2")
     if cv2 is not None:
         return Finding("video", "OpenCV", "ok", cv2.__version__, required=True)
     packages = {"libGL.so.1": "libgl1", "libglib-2.0.so.0": "libglib2.0-0", "libxcb.so.1": "libxcb1"}
-    absent = [package for library, package in packages.items() if not _loads(library)]
+    absent = [package for library, package in packages.items() if not loads(library)]
     linked = "cannot open shared object file" in fault and absent
     fix = f"apt-get install -y {' '.join(absent)}" if linked else "pip install --force-reinstall opencv-python"
     return Finding("video", "OpenCV", "missing", fault, fix, required=True)
@@ -141,7 +126,7 @@ def _opencv() -> Finding:
 def _ffmpeg() -> Finding:
     if found := shutil.which("ffmpeg"):
         return Finding("video", "ffmpeg", "ok", found)
-    bundled, _ = _imported("imageio_ffmpeg")
+    bundled, _ = imported("imageio_ffmpeg")
     if bundled is not None:
         return Finding("video", "ffmpeg", "ok", f"of the package imageio-ffmpeg {bundled.__version__}")
     detail = "no ffmpeg on PATH; only publishing streams needs it"
@@ -150,16 +135,15 @@ def _ffmpeg() -> Finding:
 
 def _packages() -> Iterator[Finding]:
     for module, distribution in _REQUIRED_PACKAGES.items():
-        found, fault = _imported(module)
-        version = _version(distribution) or "unknown version"
+        found, fault = imported(module)
+        version = version_of(distribution) or "unknown version"
         fix = "" if found else f"pip install --force-reinstall {distribution}"
         yield Finding("packages", distribution, "ok" if found else "missing", fault or version, fix, required=True)
     for distribution, purpose in _OPTIONAL_PACKAGES.items():
-        if installed := _version(distribution):
+        if installed := version_of(distribution):
             yield Finding("packages", distribution, "ok", f"{installed}: {purpose}")
             continue
-        wanted = f"'kinestream[{EXTRAS[distribution]}]'" if distribution in EXTRAS else distribution
-        yield Finding("packages", distribution, "missing", f"not installed: {purpose}", f"pip install {wanted}")
+        yield Finding("packages", distribution, "missing", f"not installed: {purpose}", install_command(distribution))
 
 
 def _models() -> Iterator[Finding]:
@@ -193,85 +177,6 @@ def _model(store: Store, name: str) -> Finding:
         detail, fix = f"{fault}, and KINESTREAM_OFFLINE forbids fetching it", f"KINESTREAM_OFFLINE=0 {_PULL} {name}"
         return Finding("models", name, "missing", detail, fix, required=True)
     return Finding("models", name, "warning", f"{fault}; fetched when first used", f"{_PULL} {name}", required=True)
-
-
-def _gpu() -> Iterator[Finding]:
-    """Compare torch and the driver without importing torch, which takes seconds."""
-    version = _version("torch")
-    spec = importlib.util.find_spec("torch")
-    if version is None or spec is None or spec.origin is None:
-        fix = f"pip install 'kinestream[{EXTRAS['torch']}]'"
-        yield Finding("gpu", "torch", "missing", "not installed: YOLO and other torch models", fix)
-        return
-    built_for = _CUDA_BUILD.search(Path(spec.origin).with_name("version.py").read_text("utf-8"))
-    cuda = built_for["version"] if built_for else None
-    yield _torch(version, cuda, _Driver.read())
-
-
-def _torch(version: str, cuda: str | None, driver: "_Driver | None") -> Finding:
-    build = f"{version}, built for {f'CUDA {cuda}' if cuda else 'the CPU'}"
-    if driver is None:
-        return Finding("gpu", "torch", "ok", f"{build}; no NVIDIA driver, so it runs on the CPU")
-    if cuda and int(cuda.partition(".")[0]) <= driver.cuda_version[0] and driver.devices:
-        return Finding("gpu", "torch", "ok", f"{build}: {', '.join(driver.devices)}")
-    served = f"CUDA {driver.cuda_version[0]}.{driver.cuda_version[1]}, devices: {', '.join(driver.devices) or 'none'}"
-    detail = f"{build}, but the NVIDIA driver is for {served}: torch runs on the CPU"
-    fix = "pip install --force-reinstall torch, or a newer driver; see nvidia-smi and CUDA_VISIBLE_DEVICES"
-    return Finding("gpu", "torch", "warning", detail, fix)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Driver:
-    """What the NVIDIA driver says of itself (CUDA driver API)."""
-
-    cuda_version: tuple[int, int]
-    """The newest CUDA it serves; a program built for an older or equal major version runs."""
-    devices: list[str]
-
-    @classmethod
-    def read(cls) -> Self | None:
-        """Ask the driver; None if there is none."""
-        try:
-            library = ctypes.CDLL("libcuda.so.1")
-        except OSError:
-            return None
-        version = ctypes.c_int()
-        library.cuDriverGetVersion(ctypes.byref(version))
-        count = ctypes.c_int()
-        if library.cuInit(0) == 0:
-            library.cuDeviceGetCount(ctypes.byref(count))
-        names = [cls._name(library, ordinal) for ordinal in range(count.value)]
-        return cls((version.value // 1000, version.value % 1000 // 10), names)
-
-    @staticmethod
-    def _name(library: ctypes.CDLL, ordinal: int) -> str:
-        device, name = ctypes.c_int(), ctypes.create_string_buffer(256)
-        library.cuDeviceGet(ctypes.byref(device), ordinal)
-        library.cuDeviceGetName(name, len(name), device)
-        return name.value.decode()
-
-
-def _imported(module: str) -> tuple[Any, str]:
-    """Import a module; give it, or None and the reason why it does not import."""
-    try:
-        return importlib.import_module(module), ""
-    except (ImportError, OSError) as error:  # OSError: one of its shared libraries is missing
-        return None, f"{module} does not import: {error}"
-
-
-def _version(distribution: str) -> str | None:
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def _loads(library: str) -> bool:
-    try:
-        ctypes.CDLL(library)
-    except OSError:
-        return False
-    return True
 
 
 def _fields(file: Path) -> dict[str, str]:

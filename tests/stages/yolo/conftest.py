@@ -12,8 +12,6 @@ import torch
 import yaml
 from openvino import opset13 as ops
 
-from stages.yolo.predictor import quiet_ultralytics
-
 CANVAS = (64, 32)
 
 
@@ -45,11 +43,6 @@ def tiny_export(tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return export
-
-
-@pytest.fixture(scope="session")
-def ultralytics() -> Any:
-    return quiet_ultralytics()
 
 
 @pytest.fixture(scope="session")

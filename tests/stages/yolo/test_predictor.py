@@ -9,12 +9,13 @@ from typing import Any
 import fakes
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from pipeline.errors import ConfigError, OutOfMemory, WeightsError
 from pipeline.types import Frame, HostPixels, Instances
 from stages.yolo.model import Network, load
 from stages.yolo.options import ModelOptions
-from stages.yolo.predictor import out_of_memory_named
+from stages.yolo.predictor import out_of_memory_named, predict_arguments
 from stages.yolo.weights import Task
 
 pytestmark = pytest.mark.slow
@@ -128,6 +129,26 @@ def test_a_class_that_the_network_does_not_know_is_refused(untrained: Untrained)
 def test_a_gpu_that_is_not_there_is_refused(untrained: Untrained) -> None:
     with pytest.raises(ConfigError, match="'cuda:99' is not there"):
         load("detect", ModelOptions(weights=str(untrained("yolo11n")), device="cuda:99"))
+
+
+def test_of_several_gpus_the_first_is_used(untrained: Untrained) -> None:
+    with pytest.raises(ConfigError, match="'cuda:99,0' is not there"):
+        load("detect", ModelOptions(weights=str(untrained("yolo11n")), device="cuda:99,0"))
+
+
+@pytest.mark.parametrize("device", ["cuda:0,1", "cuda:1", "cuda", "cpu", "auto"])
+def test_ultralytics_is_told_one_device(device: str, ultralytics: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch  # noqa: PLC0415 - once the quiet import is done
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    told = predict_arguments(ultralytics, ModelOptions(weights="a.pt", device=device))["device"]
+    assert told == {"cuda:0,1": "cuda:0", "auto": None}.get(device, device)
+
+
+@pytest.mark.parametrize("device", ["cuda:", "cuda:0,", "cuda,1", "cuda:0,cuda:1", "gpu", "cpu:0"])
+def test_a_device_that_is_none_is_refused(device: str) -> None:
+    with pytest.raises(ValidationError, match="device"):
+        ModelOptions(weights="a.pt", device=device)
 
 
 def test_a_file_that_runs_code_when_it_is_read_is_refused(tmp_path: Path, untrained: Untrained) -> None:

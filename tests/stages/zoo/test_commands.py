@@ -1,5 +1,6 @@
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from typer.testing import CliRunner
 
 from stages.zoo import MODELS, Model
 from stages.zoo.commands import app
-from stages.zoo.entries import Licence, Url
+from stages.zoo.model import Licence, Url
 
 main = typer.Typer()
 main.add_typer(app, name="models")
@@ -46,6 +47,21 @@ def test_list_shows_an_absent_model_in_plain_lines() -> None:
     result = runner.invoke(main, ["models", "list"])
     assert result.exit_code == 0
     assert result.stdout == "weights\tperson detection\t1.5 MB\tAGPL-3.0-only\tabsent\n"
+
+
+@pytest.mark.parametrize(
+    ("sha256", "state", "said"),
+    [
+        pytest.param(None, "unverified", "absent, unverified hash", id="none"),
+        pytest.param("0123abcd", "known in part", "absent, hash known in part", id="first digits"),
+    ],
+)
+def test_list_says_how_much_of_a_hash_is_known(
+    sha256: str | None, state: str, said: str, one_model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(MODELS, "weights", replace(one_model, sha256=sha256))
+    assert runner.invoke(main, ["models", "list"]).stdout.endswith(f"\t{said}\n")
+    assert json.loads(runner.invoke(main, ["models", "list", "--json"]).stdout)[0]["hash"] == state
 
 
 def test_list_says_where_a_model_is(cached: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 
 from pipeline.errors import WeightsError
 from stages.zoo.download import download
-from stages.zoo.entries import Licence, Model, Url
+from stages.zoo.model import Licence, Model, Network, Url
 from stages.zoo.store import Store
 
 BODY = bytes(range(256)) * 4096
@@ -231,6 +232,52 @@ def test_a_wrong_file_is_deleted_and_both_hashes_are_named(server: FileServer, o
     assert not list(own_cache.glob("weights*"))
 
 
+def test_a_web_page_in_the_stead_of_a_model_is_said_so(server: FileServer, own_cache: Path) -> None:
+    server.body = b"<html><head><title>Welcome to our hotel</title></head></html>"
+    with pytest.raises(WeightsError, match="it is a web page called 'Welcome to our hotel'"):
+        Store.from_environment().locate(served_model(server.url))
+    assert not list(own_cache.glob("weights*"))
+
+
+@pytest.mark.parametrize("known", [0, 8], ids=["nothing known", "eight digits known"])
+def test_the_first_file_of_an_unknown_hash_is_remembered(server: FileServer, own_cache: Path, known: int) -> None:
+    model = replace(served_model(server.url), sha256=hashlib.sha256(BODY).hexdigest()[:known] or None)
+    first = Store.from_environment().locate(model)
+    assert Store.from_environment().locate(model) == first
+    assert len(server.ranges) == 1
+    assert {path.name for path in own_cache.iterdir()} == {"weights.bin", "weights.bin.sha256", ".weights.bin.lock"}
+
+
+def test_another_file_than_the_first_is_refused_from_then_on(server: FileServer, own_cache: Path) -> None:
+    model = replace(served_model(server.url), sha256=None)
+    Store.from_environment().locate(model).write_bytes(b"damaged")
+    assert Store.from_environment().locate(model).read_bytes() == BODY
+    (own_cache / "weights.bin").unlink()
+    server.body = BODY[::-1]
+    with pytest.raises(WeightsError, match=r"that of the first file fetched was [0-9a-f]{64}.*SHA-256 unknown"):
+        Store.from_environment().locate(model)
+    assert {path.name for path in own_cache.iterdir()} == {"weights.bin.sha256", ".weights.bin.lock"}
+
+
+def test_a_file_of_unknown_hash_must_be_the_stated_network(server: FileServer, own_cache: Path) -> None:
+    model = replace(served_model(server.url), sha256=None, network=Network("hrnet", 32, 17))
+    with pytest.raises(WeightsError, match="gave was deleted: "):
+        Store.from_environment().locate(model)
+    assert not list(own_cache.glob("weights*"))
+
+
+def test_a_file_of_unknown_hash_in_the_offline_folder_is_taken_and_left_alone(
+    server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "usb"
+    folder.mkdir()
+    monkeypatch.setenv("KINESTREAM_MODELS", str(folder))
+    (folder / "weights.bin").write_bytes(BODY)
+    assert Store.from_environment().locate(replace(served_model(server.url), sha256=None)) == folder / "weights.bin"
+    assert [path.name for path in folder.iterdir()] == ["weights.bin"]
+    assert server.ranges == []
+
+
 def test_a_truncated_file_in_the_cache_is_fetched_again(
     server: FileServer, own_cache: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -295,7 +342,7 @@ def test_waiting_for_another_process_has_an_end(server: FileServer, own_cache: P
 
 RACER = """
 import logging, sys
-from stages.zoo.entries import Licence, Model, Url
+from stages.zoo.model import Licence, Model, Url
 from stages.zoo.store import Store
 
 logging.basicConfig(level=logging.INFO, format="%(message)s")

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.errors import WeightsError
 from stages.zoo import MODELS, Model, Store, locate
-from stages.zoo.entries import Licence, Wheel, WheelMember
+from stages.zoo.model import Licence, Wheel, WheelMember
 
 WHEEL = Wheel("someones-weights==1.0", python_version="3.11", platform="manylinux_2_28_x86_64")
 METADATA = "Metadata-Version: 2.1\nName: someones-weights\nVersion: 1.0\n"
