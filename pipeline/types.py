@@ -157,6 +157,8 @@ class Instances:
     """Identity within the source, from 1; NO_TRACK (-1) where there is none yet. Shape (n,)."""
     embedding: NDArray[np.float32] | None = None
     """Appearance vectors, shape (n, d)."""
+    predicted: NDArray[np.bool_] | None = None
+    """True for a row whose joints were not looked at in this frame, but moved along with its box. Shape (n,)."""
     skeleton: Skeleton | None = None
     """Which joints `keypoints` holds."""
 
@@ -167,6 +169,7 @@ class Instances:
         self._check("class_id", np.int32, (n,))
         self._check("track_id", np.int64, (n,))
         self._check("embedding", np.float32, (n, None))
+        self._check("predicted", np.bool_, (n,))
         if (self.keypoints is None) != (self.skeleton is None) or (self.keypoints is None) != (
             self.keypoint_score is None
         ):

@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline import skeletons
-from pipeline.skeletons import COCO_17, Skeleton
+from pipeline.skeletons import COCO_17, MPII_16, Skeleton, skeleton_for
 
 ALL = [value for value in vars(skeletons).values() if isinstance(value, Skeleton)]
 
@@ -60,6 +60,34 @@ def test_coco_is_the_one_that_everybody_means() -> None:
     assert len(COCO_17) == 17
     assert (COCO_17.joints[0], COCO_17.joints[5], COCO_17.joints[16]) == ("nose", "left_shoulder", "right_ankle")
     assert COCO_17.sigmas[0] == 0.026
+
+
+def test_mpii_is_in_the_order_of_its_annotations() -> None:
+    assert len(MPII_16) == 16
+    places = {0: "right_ankle", 6: "pelvis", 9: "head_top", 10: "right_wrist", 13: "left_shoulder", 15: "left_wrist"}
+    assert {place: MPII_16.joints[place] for place in places} == places
+
+
+def test_joints_that_both_data_sets_have_are_as_spread() -> None:
+    sigmas = dict(zip(COCO_17.joints, COCO_17.sigmas, strict=True))
+    shared = [(name, sigma) for name, sigma in zip(MPII_16.joints, MPII_16.sigmas, strict=True) if name in sigmas]
+    assert len(shared) == 12
+    assert all(sigmas[name] == sigma for name, sigma in shared)
+
+
+@pytest.mark.parametrize("skeleton", [COCO_17, MPII_16], ids=["coco", "mpii"])
+def test_the_number_of_joints_tells_a_known_skeleton(skeleton: Skeleton) -> None:
+    assert skeleton_for(len(skeleton)) is skeleton
+
+
+@pytest.mark.parametrize("count", [1, 15, 18, 133])
+def test_an_unknown_number_of_joints_gives_numbered_ones_that_nothing_is_known_of(count: int) -> None:
+    skeleton = skeleton_for(count)
+    assert len(skeleton) == len(set(skeleton.joints)) == len(skeleton.sigmas) == count
+    assert skeleton.joints[-1] == f"joint_{count - 1}"
+    assert skeleton.bones == skeleton.mirrored == ()
+    assert skeleton == skeleton_for(count)
+    assert str(count) in skeleton.name
 
 
 def test_a_skeleton_can_be_a_key() -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pipeline.skeletons import COCO_17
 from pipeline.types import NO_TRACK, HostPixels, Instances
 
-COLUMNS = ("xyxy", "score", "class_id", "keypoints", "keypoint_score", "track_id", "embedding")
+COLUMNS = ("xyxy", "score", "class_id", "keypoints", "keypoint_score", "track_id", "embedding", "predicted")
 JOINTS = len(COCO_17)
 
 
@@ -28,6 +28,7 @@ def crowd(n: int) -> Instances:
         keypoint_score=np.tile(rows[:, None], (1, JOINTS)),
         track_id=np.arange(n) + 1,
         embedding=np.tile(rows[:, None], (1, 3)),
+        predicted=rows % 2 == 1,
         skeleton=COCO_17,
     )
 
@@ -43,7 +44,7 @@ def column(instances: Instances, name: str) -> NDArray[Any]:
 @pytest.mark.parametrize("nobody", [[], np.empty((0, 4))], ids=["list", "array"])
 def test_zero_rows_may_be_given_as_empty_lists(nobody: Any) -> None:
     table = Instances.of(nobody, [], skeleton=COCO_17, keypoints=[], keypoint_score=[])
-    table = table.with_columns(track_id=[], embedding=[])
+    table = table.with_columns(track_id=[], embedding=[], predicted=[])
     assert len(table) == 0
     shapes = {name: column(table, name).shape for name in COLUMNS}
     assert shapes == {
@@ -54,6 +55,7 @@ def test_zero_rows_may_be_given_as_empty_lists(nobody: Any) -> None:
         "keypoint_score": (0, 17),
         "track_id": (0,),
         "embedding": (0, 0),
+        "predicted": (0,),
     }
 
 
@@ -88,6 +90,8 @@ def test_selecting_from_nobody_gives_nobody(rows: Any) -> None:
         ({"track_id": []}, r"track_id must have shape \(2\), got \(0,\)"),
         ({"embedding": [1.0, 2.0]}, r"embedding must have shape \(2, any\), got \(2,\)"),
         ({"embedding": np.zeros((3, 8))}, r"embedding must have shape \(2, any\), got \(3, 8\)"),
+        ({"predicted": [True]}, r"predicted must have shape \(2\), got \(1,\)"),
+        ({"predicted": [[True], [False]]}, r"predicted must have shape \(2\), got \(2, 1\)"),
         ({"keypoints": np.zeros((2, 16, 2))}, r"keypoints must have shape \(2, 17, 2\), got \(2, 16, 2\)"),
         ({"keypoints": np.zeros((2, 17, 3))}, r"keypoints must have shape \(2, 17, 2\), got \(2, 17, 3\)"),
         ({"keypoint_score": np.zeros((2, 17, 1))}, r"keypoint_score must have shape \(2, 17\), got \(2, 17, 1\)"),
@@ -138,7 +142,8 @@ def test_of_drops_no_joints_for_lack_of_a_skeleton(name: str) -> None:
 
 
 def test_columns_may_be_taken_away_together() -> None:
-    bare = crowd(2).with_columns(keypoints=None, keypoint_score=None, skeleton=None, track_id=None, embedding=None)
+    optional = ("keypoints", "keypoint_score", "skeleton", "track_id", "embedding", "predicted")
+    bare = crowd(2).with_columns(**dict.fromkeys(optional))
     assert repr(bare) == "Instances(xyxy(2, 4), score(2,), class_id(2,), skeleton=None)"
 
 
@@ -177,6 +182,17 @@ def test_the_callers_own_array_stays_writable(dtype: type[np.floating[Any]]) -> 
     assert mine.flags.writeable
 
 
+@pytest.mark.parametrize("flags", [[True, False], [1, 0], np.array([1.0, 0.0])], ids=["bool", "int", "float"])
+def test_whether_joints_were_predicted_is_a_boolean(flags: Any) -> None:
+    table = crowd(2).with_columns(predicted=flags)
+    assert column(table, "predicted").dtype == np.bool_
+    assert column(table, "predicted").tolist() == [True, False]
+
+
+def test_nothing_is_said_about_predicted_joints_unless_somebody_does() -> None:
+    assert Instances.of([[0, 0, 1, 1]], [1], skeleton=COCO_17).predicted is None
+
+
 def test_attributes_cannot_be_assigned() -> None:
     with pytest.raises(FrozenInstanceError):
         crowd(1).score = np.zeros(1, np.float32)  # type: ignore[misc]  # this is what must fail
@@ -198,7 +214,7 @@ def test_with_columns_knows_its_columns() -> None:
 def test_repr_shows_shapes_not_numbers() -> None:
     assert repr(crowd(3)) == (
         "Instances(xyxy(3, 4), score(3,), class_id(3,), keypoints(3, 17, 2), keypoint_score(3, 17), track_id(3,), "
-        "embedding(3, 3), skeleton=coco-17)"
+        "embedding(3, 3), predicted(3,), skeleton=coco-17)"
     )
 
 

@@ -1,0 +1,303 @@
+"""What every top-down pose plug-in does: cut each person out of the picture, ask a network where the joints are."""
+
+import logging
+import time
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, PositiveInt
+
+from pipeline.errors import ConfigError, WeightsError
+from pipeline.skeletons import Skeleton, skeleton_for
+from pipeline.types import Frame, Instances
+from stages.engines import open_engines
+from stages.engines.base import Engine, InputFormat, Model
+from stages.engines.options import EngineOptions
+from stages.poses.base import PoseModel
+from stages.topdown.budget import Budget
+from stages.topdown.choose import choose_path
+from stages.topdown.heads import Head, HeatmapHead, SimccHead
+from stages.topdown.heatmaps import Decoding
+from stages.topdown.people import Seen, look_at
+
+if TYPE_CHECKING:
+    from stages.topdown.paths import LookPath
+
+__all__ = ["Network", "Shapes", "TopDown", "TopDownOptions"]
+
+_log = logging.getLogger(__name__)
+
+Shapes = Sequence[tuple[int, ...]]
+
+
+class TopDownOptions(EngineOptions):
+    """Which network, how it looks at people, and where it runs."""
+
+    weights: str = Field(min_length=1)
+    """A file, or a name of the model zoo: see `kinestream models list`."""
+    image_size: tuple[PositiveInt, PositiveInt] | None = None
+    """Height and width of the picture that the network sees, in pixels. None: what the name of the file says
+    (`..._384x288.pth`), else 256x192 for the 17 joints of COCO and 256x256 for the 16 of MPII."""
+    joints: int | None = Field(default=None, ge=1)
+    """How many joints the weights must find; another number is an error. None: whatever they find."""
+    decoding: Decoding = "quarter"
+    """From a heat map to a joint: `plain` (the peak), `quarter` (a quarter of a cell towards the higher neighbour, as
+    the official results), `dark` (a Gaussian fitted to the peak, a little more exact and a little slower)."""
+    flip_test: bool = False
+    """Look at each person a second time, mirrored, and average: a little more exact, for twice the time. The
+    official results are with it."""
+    padding: float = Field(default=1.25, ge=1, le=3)
+    """Factor on both sides of a box before it is cut out; 1.25 is what the networks were trained with."""
+    max_batch: int = Field(default=32, ge=1)
+    """How many people go through the network at once, at most."""
+    batch: int = Field(default=8, ge=1)
+    """How many frames to take at once, at most."""
+    people_per_second: float | None = Field(default=None, gt=0)
+    """Look at no more people than this in a second of video, of all sources together, in fair turns; the joints of the
+    others move along with their boxes, and their rows are marked `predicted`. None: everybody in every frame."""
+    deadline_ms: float | None = Field(default=None, gt=0)
+    """Aim at no more than so many milliseconds a batch of frames, judged by the last ones; whoever does not fit is
+    treated as with `people_per_second`. None: take the time it takes."""
+
+
+class Network(NamedTuple):
+    """A network in a file, and what is known of it before it runs."""
+
+    name: str
+    """For people to read: `HRNet-W32`."""
+    model: Model
+    joints: int | None = None
+    """How many it finds; None if only its output tells."""
+
+
+class TopDown(PoseModel):
+    """Finds the joints of people in the boxes of a detector."""
+
+    boxes: ClassVar[str] = "needed"
+    expects: ClassVar[str] = "one (1, joints, rows, columns)"
+    """The shapes of the outputs that it can read, for one picture."""
+
+    input: InputFormat
+    """What the network sees; known once it is open."""
+    skeleton: Skeleton
+    """Which joints it finds; known once it is open."""
+
+    def __init__(self, options: TopDownOptions) -> None:
+        """Keep the options."""
+        self.options = options
+        self.max_batch = options.batch
+        self._engines: list[Engine] = []
+        self._head: Head | None = None
+        self._path: LookPath[Any] | None = None
+        self._budget = make_budget(options)
+
+    @abstractmethod
+    def load(self) -> Network:
+        """Read the weights that the options name, and see that they fit.
+
+        Raises:
+            WeightsError: They are missing, damaged, or of another network.
+            ConfigError: They contradict an option.
+        """
+
+    @property
+    def udp(self) -> bool:
+        """Whether the network was trained with unbiased data processing (UDP)."""
+        return False
+
+    def open(self) -> None:
+        """Load the weights, make the engines ready, and let each of them see a black picture.
+
+        Raises:
+            WeightsError: The weights are missing, damaged, or of another network.
+            ConfigError: They contradict an option, or the engine or device is not there.
+            MissingPackage: A package is not installed.
+        """
+        network = self.load()
+        self.input = network.model.input
+        if network.joints is not None:
+            self.take_joints(network.joints)
+        self._engines = list(open_engines(network.model, self.options, self.options.max_batch))
+        self._head = self.read_head(network, self._first_look(network))
+        self._path = choose_path(self._engines, self._head, flip_test=self.options.flip_test, udp=self.udp)
+        _log.info(
+            "%s: %d joints (%s), %dx%d (height x width), %s",
+            network.name,
+            len(self.skeleton),
+            self.skeleton.name,
+            self.input.height,
+            self.input.width,
+            ", ".join(map(str, self._engines)),
+        )
+
+    def _first_look(self, network: Network) -> Shapes:
+        """Let every engine see a black picture, which warms it up, and give the shapes of what comes out.
+
+        Raises:
+            WeightsError: What comes out are no numbers.
+        """
+        black = np.zeros((1, self.input.height, self.input.width, 3), np.uint8)
+        seen = [engine.run(black) for engine in self._engines]
+        if not all(np.isfinite(output).all() for outputs in seen for output in outputs):
+            msg = (
+                f"'{network.model.weights}' gives NaN or infinity for a black picture ({self._engines[0]}): give "
+                "precision: f32; if that changes nothing, the file is damaged"
+            )
+            raise WeightsError(msg)
+        return [output.shape for output in seen[0]]
+
+    def close(self) -> None:
+        """Give back the engines and their memory."""
+        if self._path is not None:
+            self._path.close()
+        while self._engines:
+            self._engines.pop().close()
+        self._path = None
+
+    def read_head(self, network: Network, shapes: Shapes) -> Head:
+        """Say how the outputs are to be read.
+
+        Args:
+            network: What was loaded.
+            shapes: Of its outputs for one picture.
+
+        Raises:
+            WeightsError: The outputs are none of a pose network.
+            ConfigError: Their number of joints contradicts an option.
+        """
+        if len(shapes) != 1 or len(shapes[0]) != 4:
+            raise WeightsError(self.no_pose_network(network, shapes))
+        self.take_joints(shapes[0][1])
+        return HeatmapHead(len(self.skeleton), self.skeleton.mirrored, self.options.decoding, self.udp)
+
+    def take_joints(self, joints: int) -> None:
+        """Choose the skeleton of a network that finds so many joints.
+
+        Raises:
+            ConfigError: The options expect another one.
+        """
+        if self.options.joints not in {None, joints}:
+            msg = (
+                f"'{self.options.weights}' finds {joints} joints, got joints: {self.options.joints}: leave the option "
+                f"out, or give weights that were trained on {self.options.joints} joints"
+            )
+            raise ConfigError(msg)
+        self.skeleton = skeleton_for(joints)
+        if self.options.flip_test and not self.skeleton.mirrored:
+            msg = (
+                f"flip_test needs to know which joints change places in a mirror, but '{self.options.weights}' finds "
+                f"{joints} joints of no known skeleton (known: 17 of COCO, 16 of MPII): leave flip_test out"
+            )
+            raise ConfigError(msg)
+
+    def no_pose_network(self, network: Network, shapes: Shapes) -> str:
+        """Say that a network gives something else than joints."""
+        got = ", ".join(str(tuple(shape)) for shape in shapes) or "none"
+        return (
+            f"'{network.model.weights}' is no pose network that this plug-in can read: for one picture, it gives "
+            f"outputs of shape {got}; expected {self.expects}"
+        )
+
+    def estimate(self, frames: Sequence[Frame], instances: Sequence[Instances | None]) -> list[Instances]:
+        """Find joints in boxes.
+
+        The rows keep their own scores. A joint's score is the height of its peak, 0..1; in a box that has no area
+        inside the picture it is 0, and the joints lie at the box's centre.
+
+        Args:
+            frames: Of any sources and sizes.
+            instances: The detector's table of each frame.
+
+        Returns:
+            The same tables with `keypoints`, `keypoint_score` and `skeleton`; and `predicted`, where the options set a
+            bound on the work.
+
+        Raises:
+            OutOfMemory: Not even one person fits onto the device.
+            ConfigError: A frame has no table.
+        """
+        tables = with_boxes(frames, instances)
+        if self._budget is None:
+            return [self._table(*row) for row in zip(tables, self._look(frames, tables), strict=True)]
+        looked = self._budget.plan(frames, tables)
+        started = time.perf_counter()
+        seen = self._look(frames, tables, looked)
+        seconds = time.perf_counter() - started
+        points, scores = [people.points for people in seen], [people.score for people in seen]
+        return self._budget.fill(frames, tables, looked, points, scores, self.skeleton, seconds)
+
+    def estimate_with_heatmaps(
+        self, frames: Sequence[Frame], instances: Sequence[Instances | None]
+    ) -> list[tuple[Instances, NDArray[np.float32]]]:
+        """Find joints, and show where the network took each of them from.
+
+        Everybody is looked at, whatever the budget.
+
+        Returns:
+            For each frame the table of `estimate`, and heat maps of shape (n, k, h, w): those that the joints were read
+            from, after the flip test. Zeros where a box has no area inside the picture.
+
+        Raises:
+            ConfigError: The network gives no heat maps (SimCC), or a frame has no table.
+            OutOfMemory: Not even one person fits onto the device.
+        """
+        if isinstance(self._head, SimccHead):
+            msg = f"'{self.options.weights}' gives SimCC vectors, no heat maps: take a network that gives heat maps"
+            raise ConfigError(msg)
+        tables = with_boxes(frames, instances)
+        seen = self._look(frames, tables, keep_heatmaps=True)
+        return [
+            (self._table(table, people), people.heatmaps)
+            for table, people in zip(tables, seen, strict=True)
+            if people.heatmaps is not None
+        ]
+
+    def end_source(self, source_id: str) -> None:
+        """Forget the people of a source."""
+        if self._budget is not None:
+            self._budget.forget(source_id)
+
+    def _look(
+        self,
+        frames: Sequence[Frame],
+        tables: Sequence[Instances],
+        looked: Sequence[NDArray[np.bool_]] | None = None,
+        *,
+        keep_heatmaps: bool = False,
+    ) -> list[Seen]:
+        """Look at the given rows; at everybody where none are given."""
+        if self._path is None:
+            msg = f"{type(self).__name__} is not open: call open() first"
+            raise RuntimeError(msg)
+        rows = looked if looked is not None else [np.ones(len(table), np.bool_) for table in tables]
+        return look_at(self._path, frames, tables, rows, self.options.padding, keep_heatmaps=keep_heatmaps)
+
+    def _table(self, table: Instances, seen: Seen) -> Instances:
+        return table.with_columns(keypoints=seen.points, keypoint_score=seen.score, skeleton=self.skeleton)
+
+
+def make_budget(options: TopDownOptions) -> Budget | None:
+    """Make the bound on the work that the options ask for."""
+    if options.people_per_second is None and options.deadline_ms is None:
+        return None
+    seconds = None if options.deadline_ms is None else options.deadline_ms / 1000
+    return Budget(options.people_per_second, seconds)
+
+
+def with_boxes(frames: Sequence[Frame], instances: Sequence[Instances | None]) -> list[Instances]:
+    """See that every frame has a table.
+
+    Raises:
+        ConfigError: One has none.
+    """
+    for frame, table in zip(frames, instances, strict=True):
+        if table is None:
+            msg = (
+                f"a top-down pose model finds joints in boxes, got none for frame {frame.index} of "
+                f"'{frame.source_id}': put a detector before it, or use a one-stage model"
+            )
+            raise ConfigError(msg)
+    return [table for table in instances if table is not None]
