@@ -50,14 +50,16 @@ def oks(
         b: Joints (x, y), shape (m, k, 2), pixels.
         weight_a: Score or visibility of the joints of `a`, shape (n, k), 0..1.
         weight_b: Score or visibility of the joints of `b`, shape (m, k), 0..1.
-        area: Of the people of `a`, shape (n,), px^2.
+        area: Of the people of `a`, shape (n,), px^2; or of each pair, shape (n, m), where no side is the truth.
         sigmas: Spread of each joint, shape (k,): `Skeleton.sigmas`.
 
     Returns:
         Shape (n, m), 0..1; 0 where two poses have no joint in common.
     """
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    spread = 2 * np.maximum(area, np.finfo(np.float64).eps)[:, None, None] * (2 * np.asarray(sigmas)) ** 2
+    areas = np.maximum(area, np.finfo(np.float64).eps)
+    of_pairs = areas if areas.ndim == 2 else areas[:, None]
+    spread = 2 * of_pairs[:, :, None] * (2 * np.asarray(sigmas)) ** 2
     distance = ((a[:, None] - b[None]) ** 2).sum(axis=3)
     weight = np.asarray(weight_a, np.float64)[:, None] * np.asarray(weight_b, np.float64)[None]
     total = weight.sum(axis=2)

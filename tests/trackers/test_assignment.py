@@ -93,6 +93,15 @@ def test_another_pose_of_a_person_without_area_has_oks_zero() -> None:
     assert oks_of(POSE, POSE + 1, area=0.0) == 0
 
 
+def test_oks_can_be_relative_to_an_area_of_each_pair() -> None:
+    rng = np.random.default_rng(3)
+    poses, area, sigmas = rng.uniform(0, 60, (3, 17, 2)), rng.uniform(500, 5000, (2, 3)), np.array(COCO_17.sigmas)
+    sure = np.ones((3, 17))
+    got = oks(poses[:2], poses, weight_a=sure[:2], weight_b=sure, area=area, sigmas=sigmas)
+    expected = [[coco_oks(poses[j], poses[i], sure[i], area[i, j]) for j in range(3)] for i in range(2)]
+    np.testing.assert_allclose(got, expected, atol=1e-12)
+
+
 def test_poses_without_a_common_joint_have_oks_zero() -> None:
     assert oks_of(POSE, POSE, weight=np.zeros((1, 17))) == 0
 
