@@ -7,16 +7,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.skeletons import Skeleton
-from pipeline.types import NO_TRACK, Frame, Instances
+from pipeline.types import NO_TRACK, Frame, Instances, Packet
 
 __all__ = [
     "BOX_COLUMNS",
     "FRAME_COLUMNS",
+    "frame_object",
     "frame_values",
     "ids",
     "joint_columns",
     "joints",
+    "people_objects",
+    "predictions",
     "rounded",
+    "seed_joints",
     "utc",
     "writable_text",
 ]
@@ -51,6 +55,11 @@ def ids(instances: Instances) -> list[int | None]:
     return [None if track_id == NO_TRACK else track_id for track_id in instances.track_id.tolist()]
 
 
+def predictions(instances: Instances) -> list[bool | None]:
+    """Tell of each row whether its joints only moved along with its box; None where the table does not say."""
+    return [None] * len(instances) if instances.predicted is None else instances.predicted.tolist()
+
+
 def joint_columns(skeleton: Skeleton) -> tuple[str, ...]:
     """Name the columns of `joints`: `nose_x, nose_y, nose_score, left_eye_x ...`."""
     return tuple(f"{joint}_{value}" for joint in skeleton.joints for value in ("x", "y", "score"))
@@ -76,6 +85,37 @@ def rounded(instances: Instances) -> tuple[list[Any], list[Any], list[Any] | Non
     places = _round(values, _PIXEL_DIGITS)
     places[..., 2] = _round(values[..., 2], _SCORE_DIGITS)
     return boxes, scores, places.tolist()
+
+
+def frame_object(packet: Packet) -> dict[str, Any]:
+    """Give all of a packet as what JSON can hold.
+
+    Returns:
+        The values of FRAME_COLUMNS, and `people`: see `people_objects`; none where nobody looked for them.
+    """
+    frame: dict[str, Any] = dict(zip(FRAME_COLUMNS, frame_values(packet.frame), strict=True))
+    return frame | {"people": [] if packet.instances is None else people_objects(packet.instances)}
+
+
+def people_objects(instances: Instances) -> list[dict[str, Any]]:
+    """Give people as what JSON can hold.
+
+    Returns:
+        Of each: `id` (None without one), `score`, `box`; `predicted` and `keypoints` where the table has them.
+    """
+    boxes, scores, places = rounded(instances)
+    columns: dict[str, list[Any]] = {"id": ids(instances), "score": scores, "box": boxes}
+    if instances.predicted is not None:
+        columns["predicted"] = predictions(instances)
+    if places is not None:
+        columns["keypoints"] = places
+    return [dict(zip(columns, person, strict=True)) for person in zip(*columns.values(), strict=True)]
+
+
+def seed_joints(instances: Instances | None) -> list[list[list[float]]]:
+    """Give the joints of people in the order of simple-HRNet: (y, x, score), as nested lists (n, k, 3), rounded."""
+    places = None if instances is None else rounded(instances)[2]
+    return [[[y, x, score] for x, y, score in person] for person in places or ()]
 
 
 def _round(values: NDArray[np.float32], digits: int) -> NDArray[np.floating[Any]]:

@@ -1,10 +1,11 @@
 """The command line: one module a group of commands.
 
     kinestream run | demo        run.py       what to run -> configuration
+    kinestream extract           extract.py   the same, for one table under the name that was asked for
     kinestream check | list      inspect.py   look before running
     kinestream models | doctor   from the rooms they belong to, through the registry
 
-`session.py` runs a configuration: signals, progress, report, exit code.
+`arguments.py` holds what they share; `session.py` runs a configuration: signals, progress, report, exit code.
 """
 
 import sys
@@ -12,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli import inspect, run
+from pipeline.cli import extract, inspect, run
 from pipeline.cli.console import say_error
 from pipeline.errors import PipelineError
 from pipeline.registry import PLUGINS, resolve
@@ -30,6 +31,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("run")(run.run)
+app.command("extract")(extract.extract)
 app.command("demo")(run.demo)
 app.command("check")(inspect.check)
 app.command("list")(inspect.list_plugins)

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from pipeline.skeletons import Skeleton
 from pipeline.types import Instances
 from stages.drawing.paint import Image, Mask, blend, blend_thin, letters, pill
-from stages.drawing.palette import INK, LEFT, MIDDLE, NOBODY, PAPER, RIGHT, Colour, identity_colour
+from stages.drawing.palette import INK, LEFT, MIDDLE, NOBODY, PAPER, RIGHT, Colour, dimmed, identity_colour
 from stages.drawing.tags import place
-from stages.rows import ids, joints
+from stages.rows import ids, joints, predictions
 
 __all__ = ["Pen", "Style", "draw", "draw_notes"]
 
@@ -106,12 +106,14 @@ def draw_notes(canvas: Image, notes: Sequence[str], pen: Pen) -> None:
 def _draw_people(canvas: Image, instances: Instances, style: Style, pen: Pen) -> None:
     colours = [NOBODY if track_id is None else identity_colour(track_id) for track_id in ids(instances)]
     skeletons = joints(instances) if style.skeletons else None
+    predicted = predictions(instances)
     far_to_near = np.argsort(instances.xyxy[:, 3], kind="stable").tolist()  # who stands lower stands in front
     for row in far_to_near:
         if style.boxes:
             _draw_box(canvas, instances.xyxy[row], colours[row], pen)
         if skeletons is not None and instances.skeleton is not None:
-            _draw_skeleton(canvas, skeletons[row], style.min_joint_score, _limbs(instances.skeleton), pen)
+            carried = predicted[row] is True
+            _draw_skeleton(canvas, skeletons[row], instances.skeleton, style.min_joint_score, pen, predicted=carried)
     if style.labels:
         _draw_tags(canvas, instances, colours, pen, scores=style.scores)
 
@@ -135,22 +137,34 @@ Limbs = tuple[tuple[Colour, NDArray[np.intp]], ...]
 
 
 @lru_cache(maxsize=16)
-def _limbs(skeleton: Skeleton) -> Limbs:
+def _limbs(skeleton: Skeleton, predicted: bool) -> Limbs:  # noqa: FBT001 - a key of the cache
+    """Sort bones by the colour they are drawn in: dim where the joints only moved along with the box."""
     left, right = ({pair[side] for pair in skeleton.mirrored} for side in (0, 1))
     sides: dict[Colour, list[tuple[int, int]]] = {LEFT: [], RIGHT: [], MIDDLE: []}
     for bone in skeleton.bones:
         sides[LEFT if left.issuperset(bone) else RIGHT if right.issuperset(bone) else MIDDLE].append(bone)
-    return tuple((colour, np.array(bones, np.intp)) for colour, bones in sides.items() if bones)
+    return tuple(
+        (dimmed(colour) if predicted else colour, np.array(bones, np.intp)) for colour, bones in sides.items() if bones
+    )
 
 
-def _draw_skeleton(canvas: Image, person: NDArray[np.float32], min_joint_score: float, limbs: Limbs, pen: Pen) -> None:
+def _draw_skeleton(
+    canvas: Image,
+    person: NDArray[np.float32],
+    skeleton: Skeleton,
+    min_joint_score: float,
+    pen: Pen,
+    *,
+    predicted: bool,
+) -> None:
+    """Draw bones over a dark rim, and joints as light dots; `predicted`, dim bones and dark dots."""
     places, seen = _fixed(person[:, :2]), person[:, 2] >= min_joint_score
-    lines = [(colour, list(places[bones[seen[bones].all(axis=1)]])) for colour, bones in limbs]
+    lines = [(colour, list(places[bones[seen[bones].all(axis=1)]])) for colour, bones in _limbs(skeleton, predicted)]
     cv2.polylines(canvas, [bone for _, bones in lines for bone in bones], False, INK, pen.rim, cv2.LINE_AA, _SHIFT)
     for colour, bones in lines:
         cv2.polylines(canvas, bones, False, colour, pen.line, cv2.LINE_AA, _SHIFT)
     dots = list(places[seen][:, None].repeat(2, axis=1))  # a line from a point to itself is a round dot
-    cv2.polylines(canvas, dots, False, PAPER, pen.line, cv2.LINE_AA, _SHIFT)
+    cv2.polylines(canvas, dots, False, INK if predicted else PAPER, pen.line, cv2.LINE_AA, _SHIFT)
 
 
 def _draw_tags(canvas: Image, instances: Instances, colours: Sequence[Colour], pen: Pen, *, scores: bool) -> None:

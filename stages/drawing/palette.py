@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-__all__ = ["INK", "LEFT", "MIDDLE", "NOBODY", "PAPER", "RIGHT", "Colour", "identity_colour", "oklch"]
+__all__ = ["INK", "LEFT", "MIDDLE", "NOBODY", "PAPER", "RIGHT", "Colour", "dimmed", "identity_colour", "oklch"]
 
 Colour = tuple[int, int, int]
 """Blue, green, red; 0..255."""
@@ -50,6 +50,12 @@ def oklch(lightness: float, chroma: float, hue_degrees: float) -> Colour:
 def identity_colour(track_id: int) -> Colour:
     """Give the colour of an identity: always the same one, and far from those of the ids around it."""
     return oklch(_LIGHTNESS[track_id % len(_LIGHTNESS)], 0.16, 30.0 + track_id * _GOLDEN_ANGLE)
+
+
+def dimmed(colour: Colour) -> Colour:
+    """Give a colour half as bright, of the same hue."""
+    blue, green, red = (round(value / 2) for value in colour)
+    return blue, green, red
 
 
 INK: Final = oklch(0.20, 0.02, 260.0)

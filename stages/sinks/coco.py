@@ -11,7 +11,7 @@ from pydantic import model_validator
 
 from pipeline import plugin
 from pipeline.types import Instances, Packet
-from stages.rows import ids, rounded
+from stages.rows import ids, predictions, rounded
 from stages.sinks.file_sink import FileSink
 from stages.sinks.naming import SOURCE, OutputPath
 from stages.sinks.partial import Output, RecordFile
@@ -45,7 +45,9 @@ class CocoSink(FileSink):
     The format is that of cocodataset.org/#format-results.
     `category_id` is 1, a person. `keypoints` is x, y, v flat, v being the score of the joint: the evaluation does not
     look at it, and viewers threshold it. `bbox` is [x, y, width, height]. `track_id` is there for people with an
-    identity. The file is a whole JSON array after every frame, also when the process is killed.
+    identity, and `predicted`, true, for those whom nobody looked at in this frame: their joints moved along with the
+    box. Readers of the format pass over both. The file is a whole JSON array after every frame, also when the process
+    is killed.
     """
 
     options: Options
@@ -92,6 +94,7 @@ _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 def _people(instances: Instances, image_id: int, *, boxes: bool) -> Iterator[dict[str, Any]]:
     corners, scores, joints = rounded(instances)
+    predicted = predictions(instances)
     for row, track_id in enumerate(ids(instances)):
         x1, y1, x2, y2 = corners[row]
         person = {"image_id": image_id, "category_id": 1, "score": scores[row]}
@@ -101,4 +104,6 @@ def _people(instances: Instances, image_id: int, *, boxes: bool) -> Iterator[dic
             person["bbox"] = [x1, y1, round(x2 - x1, 2), round(y2 - y1, 2)]
         if track_id is not None:
             person["track_id"] = track_id
+        if predicted[row]:
+            person["predicted"] = True
         yield person

@@ -2,11 +2,10 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 from pipeline import plugin
-from pipeline.types import Instances, Packet
-from stages.rows import FRAME_COLUMNS, frame_values, ids, rounded
+from pipeline.types import Packet
+from stages.rows import frame_object
 from stages.sinks.file_sink import FileSink
 from stages.sinks.naming import OutputPath
 from stages.sinks.partial import Output, RecordFile
@@ -26,6 +25,9 @@ class JsonlSink(FileSink):
 
     `box` is [x1, y1, x2, y2] and a joint [x, y, score], in pixels of the frame; `id` is null without an identity,
     and `keypoints` is left out where no pose was estimated. Names outside ASCII are escaped, as JSON allows.
+
+    Where a pose model looks at people in turns, each person also has `predicted`: true when nobody looked at them in
+    this frame, and the joints moved along with the box.
     """
 
     options: Options
@@ -41,24 +43,10 @@ class _JsonlFile(Output):
         self._file = RecordFile(self.part)
 
     def write(self, packet: Packet) -> None:
-        line: dict[str, Any] = dict(zip(FRAME_COLUMNS, frame_values(packet.frame), strict=True))
-        line["people"] = [] if packet.instances is None else _people(packet.instances)
-        self._file.append(_encode(line).encode() + b"\n")
+        self._file.append(_encode(frame_object(packet)).encode() + b"\n")
 
     def close(self) -> None:
         self._file.close()
 
 
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
-
-
-def _people(instances: Instances) -> list[dict[str, Any]]:
-    boxes, scores, joints = rounded(instances)
-    people: list[dict[str, Any]] = [
-        {"id": track_id, "score": score, "box": box}
-        for track_id, score, box in zip(ids(instances), scores, boxes, strict=True)
-    ]
-    if joints is not None:
-        for person, keypoints in zip(people, joints, strict=True):
-            person["keypoints"] = keypoints
-    return people

@@ -15,8 +15,8 @@ from pydantic import PositiveInt
 
 from pipeline import plugin
 from pipeline.types import Frame, Instances, Packet
-from stages.rows import ids, joints, writable_text
-from stages.sinks.columns import Columns
+from stages.rows import ids, joints, predictions, writable_text
+from stages.sinks.columns import PREDICTED, Columns
 from stages.sinks.file_sink import FileSink
 from stages.sinks.naming import OutputPath
 from stages.sinks.partial import Output, unwritable
@@ -36,7 +36,8 @@ class Options(plugin.Options):
 class ParquetSink(FileSink):
     """Writes one row a person: source, frame, pts, captured_at (UTC), id (null without one), box, score, joints.
 
-    Numbers are not rounded. As in `csv`, the first table that has a row or a skeleton decides on the columns.
+    Numbers are not rounded. As in `csv`, the first table that has a row or a skeleton decides on the columns; the last
+    one is the boolean `predicted` where a pose model looks at people in turns.
 
     The format keeps its table of contents at the end: a `.part` can be read after a failed run, which still writes
     that end, but not when the process was killed or the disk is full. Where that matters, use `jsonl` or `csv`.
@@ -104,6 +105,7 @@ class _Rows:
     ids: list[int | None] = field(default_factory=list)
     frames: list[tuple[str, int, float, datetime]] = field(default_factory=list)
     people: list[int] = field(default_factory=list)
+    predicted: list[bool | None] = field(default_factory=list)
     numbers: list[NDArray[np.float32]] = field(default_factory=list)
 
     def add(self, frame: Frame, instances: Instances, joint_columns: int) -> None:
@@ -114,6 +116,7 @@ class _Rows:
         self.ids += ids(instances)
         self.frames.append((writable_text(frame.source_id), frame.index, frame.pts_seconds, frame.captured_at))
         self.people.append(people)
+        self.predicted += predictions(instances)
         self.numbers.append(np.column_stack((instances.xyxy, instances.score, flat)))
 
     def table(self, schema: pa.Schema) -> pa.Table:
@@ -121,10 +124,19 @@ class _Rows:
             list(chain.from_iterable(map(repeat, column, self.people))) for column in zip(*self.frames, strict=True)
         )
         columns = [*frames, self.ids, *np.concatenate(self.numbers).T]
+        if schema.names[-1] == PREDICTED:
+            columns.append(self.predicted)
         arrays = [pa.array(column, of.type, from_pandas=True) for column, of in zip(columns, schema, strict=True)]
         return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def _schema(columns: Columns) -> pa.Schema:
-    types = {"source": pa.string(), "frame": pa.int64(), "pts": pa.float64(), "captured_at": pa.timestamp("us", "UTC")}
-    return pa.schema([(name, types.get(name, pa.int64() if name == "id" else pa.float32())) for name in columns.names])
+    types = {
+        "source": pa.string(),
+        "frame": pa.int64(),
+        "pts": pa.float64(),
+        "captured_at": pa.timestamp("us", "UTC"),
+        "id": pa.int64(),
+        PREDICTED: pa.bool_(),
+    }
+    return pa.schema([(name, types.get(name, pa.float32())) for name in columns.names])

@@ -1,6 +1,8 @@
 """The table of plug-ins: names are found, the unknown is answered with the closest, the missing with a command."""
 
+import re
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,13 +43,19 @@ def test_every_entry_names_a_module_and_a_class() -> None:
 
 def test_shorthand_leads_to_registered_plugins_only() -> None:
     assert all(kind in PLUGINS["source"] for _, kind in SOURCE_PATTERNS)
-    assert all(kind in PLUGINS[role] for role, kind in LOADERS.items())
+    assert all(kind in PLUGINS[role] for role, patterns in LOADERS.items() for _, kind in patterns)
 
 
-def test_every_extra_that_is_offered_is_one_of_the_distribution() -> None:
+@pytest.mark.parametrize("role", LOADERS)
+def test_whatever_is_left_over_goes_to_the_last_loader(role: str) -> None:
+    assert LOADERS[role][-1] == (".+", "ultralytics")
+
+
+def test_every_package_of_an_extra_that_a_plugin_may_lack_is_offered_with_it() -> None:
     pyproject = (Path(__file__).resolve().parents[2] / "pyproject.toml").read_text(encoding="utf-8")
-    _, _, section = pyproject.partition("[project.optional-dependencies]")
-    assert all(f"\n{extra} = [" in section for extra in EXTRAS.values())
+    extras = tomllib.loads(pyproject)["project"]["optional-dependencies"]
+    for package, extra in EXTRAS.items():
+        assert any(re.split("[>=<]", wanted)[0].replace("-", "_") == package for wanted in extras[extra]), package
 
 
 # Finding a plug-in
@@ -56,7 +64,7 @@ def test_every_extra_that_is_offered_is_one_of_the_distribution() -> None:
 @pytest.mark.parametrize(
     ("role", "name", "message"),
     [
-        ("sink", "jsonll", r"unknown sink 'jsonll'\. Did you mean 'jsonl'\? Known: coco, csv, jsonl"),
+        ("sink", "jsonll", r"unknown sink 'jsonll'\. Did you mean 'jsonl'\? Known: coco, csv, json, jsonl"),
         ("tracker", "bytetracker", r"unknown tracker 'bytetracker'\. Did you mean 'bytetrack'\? Known: "),
         ("sink", "qqqq", r"unknown sink 'qqqq'\. Known: coco"),
         ("pose", "", r"unknown pose ''\. Known: "),
@@ -113,7 +121,26 @@ def test_a_fault_of_the_plugin_itself_is_not_taken_for_a_missing_package(module:
         ("detector", "blazepose", {"kind": "blazepose"}),
         ("detector", "yolo11n.pt", {"kind": "ultralytics", "weights": "yolo11n.pt"}),
         ("detector", "models/mine_openvino_model", {"kind": "ultralytics", "weights": "models/mine_openvino_model"}),
+        ("detector", "models/yolox_s.onnx", {"kind": "onnx", "weights": "models/yolox_s.onnx"}),
+        ("detector", "RT-DETR_r18.ONNX", {"kind": "onnx", "weights": "RT-DETR_r18.ONNX"}),
+        ("detector", "rtdetr-l.pt", {"kind": "ultralytics", "weights": "rtdetr-l.pt"}),
+        ("detector", "yolox/yolo11n.onnx", {"kind": "ultralytics", "weights": "yolox/yolo11n.onnx"}),
         ("pose", "yolo11n-pose", {"kind": "ultralytics", "weights": "yolo11n-pose"}),
+        ("pose", "yolo11n-pose.onnx", {"kind": "ultralytics", "weights": "yolo11n-pose.onnx"}),
+        ("pose", "hrnet", {"kind": "hrnet"}),
+        ("pose", "hrnet-w32-256x192", {"kind": "hrnet", "weights": "hrnet-w32-256x192"}),
+        ("pose", "pose_hrnet_w48_384x288.pth", {"kind": "hrnet", "weights": "pose_hrnet_w48_384x288.pth"}),
+        ("pose", "runs/model_best.pth", {"kind": "hrnet", "weights": "runs/model_best.pth"}),
+        ("pose", "checkpoint.pth.tar", {"kind": "hrnet", "weights": "checkpoint.pth.tar"}),
+        ("pose", "resnets/model_best.pth", {"kind": "hrnet", "weights": "resnets/model_best.pth"}),
+        ("pose", "poseresnet-50-256x192", {"kind": "poseresnet", "weights": "poseresnet-50-256x192"}),
+        ("pose", "a/pose_resnet_50_256x192.pth", {"kind": "poseresnet", "weights": "a/pose_resnet_50_256x192.pth"}),
+        ("pose", "C:\\pose_resnet_50.pth.tar", {"kind": "poseresnet", "weights": "C:\\pose_resnet_50.pth.tar"}),
+        ("pose", "res50_coco_256x192.pth", {"kind": "poseresnet", "weights": "res50_coco_256x192.pth"}),
+        ("pose", "results_best.pth", {"kind": "hrnet", "weights": "results_best.pth"}),
+        ("pose", "pose_resnet_50.onnx", {"kind": "onnx", "weights": "pose_resnet_50.onnx"}),
+        ("pose", "a/hrnet_w32.xml", {"kind": "onnx", "weights": "a/hrnet_w32.xml"}),
+        ("pose", "rtmpose-m.onnx", {"kind": "onnx", "weights": "rtmpose-m.onnx"}),
         ("tracker", "bytetrack", {"kind": "bytetrack"}),
         ("sink", "jsonl", {"kind": "jsonl"}),
         ("sink", "video=out.mp4", {"kind": "video", "path": "out.mp4"}),
@@ -150,6 +177,8 @@ def test_a_url_that_no_source_reads_is_refused_and_its_password_masked(url: str)
         ("detector", "blazepos", "blazepose"),
         ("detector", "ultralitics", "ultralytics"),
         ("pose", "blaze-pose", "blazepose"),
+        ("pose", "pose-resnet", "poseresnet"),
+        ("pose", "hr-net", "hrnet"),
         ("tracker", "bytetrak", "bytetrack"),
     ],
 )

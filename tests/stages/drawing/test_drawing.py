@@ -270,6 +270,20 @@ def test_left_and_right_limbs_have_their_colours() -> None:
     np.testing.assert_allclose(drawn[350, 200], RIGHT, atol=2)
 
 
+def test_joints_that_only_moved_along_with_a_box_are_dim_and_those_that_were_seen_are_not() -> None:
+    keypoints, score = np.zeros((2, 17, 2)), np.zeros((2, 17))
+    hip, knee = COCO_17.joints.index("left_hip"), COCO_17.joints.index("left_knee")
+    keypoints[:, hip, 0], keypoints[:, knee, 0], keypoints[:, knee, 1] = (200, 600), (200, 600), 500
+    score[:, [hip, knee]] = 1.0
+    table = Instances.of(np.zeros((2, 4)), [1, 1], keypoints=keypoints, keypoint_score=score, skeleton=COCO_17)
+    image, style = np.full((900, 1920, 3), 128, np.uint8), Style(boxes=False, labels=False)
+    drawn = draw(image, table.with_columns(predicted=[False, True]), style)
+    np.testing.assert_allclose(drawn[250, 200], LEFT, atol=2)
+    np.testing.assert_allclose(drawn[250, 600], np.array(LEFT) / 2, atol=2)
+    nobody_moved = draw(image, table.with_columns(predicted=[False, False]), style)
+    np.testing.assert_array_equal(nobody_moved, draw(image, table, style))
+
+
 def test_weak_joints_are_hidden() -> None:
     image = np.zeros((90, 90, 3), np.uint8)
     keypoints = np.random.default_rng(0).uniform(0, 90, (1, 17, 2))

@@ -45,6 +45,12 @@ def test_what_is_written_comes_back(tmp_path: Path, packet: MakePacket, people: 
     np.testing.assert_allclose(places[..., :2], expected, atol=0.00501)
 
 
+def test_people_whose_joints_were_predicted_are_marked(tmp_path: Path, packet: MakePacket, people: MakePeople) -> None:
+    table = people(3).with_columns(predicted=[False, True, False])
+    rows = results(tmp_path, packet(0, people=table), packet(1, people=1))
+    assert [row.get("predicted") for row in rows] == [None, True, None, None]
+
+
 @pytest.mark.parametrize(
     ("joints", "boxes", "keys"),
     [

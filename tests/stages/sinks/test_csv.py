@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from pipeline.errors import SinkError
 from pipeline.skeletons import COCO_17
@@ -66,6 +67,46 @@ def test_a_person_without_joints_has_empty_cells(tmp_path: Path, packet: MakePac
     header, first, second = table(tmp_path, packet(people=1), packet(people=1, joints=False))
     assert len(header) == len(first) == len(second)
     assert set(second[10:]) == {""}
+
+
+@pytest.mark.parametrize("joints", [True, False], ids=["pose", "no-pose"])
+def test_predicted_is_the_last_column_where_the_first_table_has_it(
+    tmp_path: Path, packet: MakePacket, people: MakePeople, *, joints: bool
+) -> None:
+    known = people(3, joints=joints).with_columns(predicted=[True, False, True])
+    nobody = people(0, joints=joints).with_columns(predicted=[])
+    unknown = people(1, joints=joints)
+    header, *rows = table(tmp_path, packet(0, people=nobody), packet(1, people=known), packet(2, people=unknown))
+    assert header == [*PLAIN, *(JOINTS if joints else []), "predicted"]
+    assert [row[-1] for row in rows] == ["true", "false", "true", ""]
+    assert {len(row) for row in rows} == {len(header)}
+
+
+def test_predicted_joints_are_refused_where_no_column_can_say_so(
+    tmp_path: Path, packet: MakePacket, people: MakePeople
+) -> None:
+    with CsvSink(Options(), tmp_path) as sink:
+        sink.write(packet(0))
+        sink.write(packet(1, people=people(2).with_columns(predicted=[False, False])))
+        with pytest.raises(ValueError, match=r"no column 'predicted'.*put \{source\} into its path"):
+            sink.write(packet(2, people=people(2).with_columns(predicted=[False, True])))
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t", "|", " "])
+def test_values_are_parted_as_asked_for(tmp_path: Path, packet: MakePacket, delimiter: str) -> None:
+    with CsvSink(Options(delimiter=delimiter), tmp_path) as sink:
+        sink.write(packet(source="a;b|c d"))
+        sink.finish()
+    with (tmp_path / "people.csv").open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file, delimiter=delimiter)
+    assert header == PLAIN + JOINTS
+    assert [row[0] for row in rows] == ["a;b|c d"] * 2
+
+
+@pytest.mark.parametrize("delimiter", ["", ";;", '"', "\n", "\r"])
+def test_what_cannot_part_values_is_refused(delimiter: str) -> None:
+    with pytest.raises(ValidationError, match="delimiter"):
+        Options(delimiter=delimiter)
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["coco-first", "no-pose-first"])

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.errors import SinkError
 from pipeline.types import Packet
-from stages.sinks import coco, csv, jsonl, mot, parquet, sheet, video
+from stages.sinks import coco, csv, json, jsonl, mot, parquet, seed_csv, seed_json, sheet, video
 from stages.sinks.file_sink import FileSink
 
 MakePacket = Callable[..., Packet]
@@ -17,10 +17,37 @@ MakePacket = Callable[..., Packet]
 Kinds = dict[str, Callable[[Any, Path], FileSink]]
 
 TABLES: Kinds = {"jsonl": jsonl.JsonlSink, "csv": csv.CsvSink, "parquet": parquet.ParquetSink}
-ONE_EACH: Kinds = {"coco": coco.CocoSink, "mot": mot.MotSink, "video": video.VideoSink, "sheet": sheet.SheetSink}
+ONE_EACH: Kinds = {
+    "coco": coco.CocoSink,
+    "json": json.JsonSink,
+    "mot": mot.MotSink,
+    "seed-csv": seed_csv.SeedCsvSink,
+    "seed-json": seed_json.SeedJsonSink,
+    "sheet": sheet.SheetSink,
+    "video": video.VideoSink,
+}
 ALL = TABLES | ONE_EACH
-MODULES = {"jsonl": jsonl, "csv": csv, "parquet": parquet, "coco": coco, "mot": mot, "video": video, "sheet": sheet}
-SUFFIX = {"coco": ".json", "mot": ".txt", "video": ".mp4", "sheet": ".png"} | {name: f".{name}" for name in TABLES}
+MODULES = {
+    "coco": coco,
+    "csv": csv,
+    "json": json,
+    "jsonl": jsonl,
+    "mot": mot,
+    "parquet": parquet,
+    "seed-csv": seed_csv,
+    "seed-json": seed_json,
+    "sheet": sheet,
+    "video": video,
+}
+SUFFIX = {name: f".{name}" for name in TABLES} | {
+    "coco": ".json",
+    "json": ".json",
+    "mot": ".txt",
+    "seed-csv": ".csv",
+    "seed-json": ".json",
+    "sheet": ".png",
+    "video": ".mp4",
+}
 
 
 def build(kind: str, out: Path, path: str | None = None) -> FileSink:

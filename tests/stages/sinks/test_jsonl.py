@@ -90,6 +90,16 @@ def test_capture_times_are_written_in_utc(tmp_path: Path, packet: MakePacket) ->
     assert written(Packet(local), tmp_path)["captured_at"] == "2025-12-31T23:00:00.000000Z"
 
 
+@pytest.mark.parametrize("flags", [[True, False, True], [False] * 3], ids=["some", "none"])
+def test_predicted_joints_are_marked_where_the_table_tells(
+    tmp_path: Path, packet: MakePacket, people: MakePeople, flags: list[bool]
+) -> None:
+    rows = written(packet(people=people(3).with_columns(predicted=flags)), tmp_path)["people"]
+    assert [row["predicted"] for row in rows] == flags
+    (row, *_) = written(packet(people=people(3)), tmp_path)["people"]
+    assert "predicted" not in row
+
+
 def test_a_line_is_there_as_soon_as_it_is_written(tmp_path: Path, packet: MakePacket) -> None:
     with JsonlSink(Options(), tmp_path) as sink:
         for index in range(3):

@@ -71,6 +71,24 @@ def test_a_person_without_joints_has_nulls(tmp_path: Path, packet: MakePacket) -
     assert rows["right_ankle_score"].is_null().to_pylist() == [False, True]
 
 
+def test_predicted_is_a_boolean_where_the_first_table_has_it(
+    tmp_path: Path, packet: MakePacket, people: MakePeople
+) -> None:
+    known = people(2).with_columns(predicted=[True, False])
+    rows = table(tmp_path, packet(0, people=known), packet(1, people=1), row_group_rows=2)
+    assert rows.schema.names[-1] == "predicted"
+    assert str(rows.schema.field("predicted").type) == "bool"
+    assert rows["predicted"].to_pylist() == [True, False, None]
+    assert rows["right_ankle_score"].is_null().to_pylist() == [False] * 3
+
+
+def test_predicted_joints_are_refused_where_no_column_can_say_so(
+    tmp_path: Path, packet: MakePacket, people: MakePeople
+) -> None:
+    with pytest.raises(ValueError, match="no column 'predicted'"):
+        table(tmp_path, packet(0), packet(1, people=people(1).with_columns(predicted=[True])))
+
+
 def test_types_are_those_of_the_values(tmp_path: Path, packet: MakePacket) -> None:
     types = {field.name: str(field.type) for field in table(tmp_path, packet(joints=False)).schema}
     assert types == {
