@@ -28,10 +28,14 @@ PLUGINS: Final[dict[str, dict[str, str]]] = {
     },
     "detector": {
         "blazepose": "stages.detectors.blazepose:BlazePoseDetector",
+        "onnx": "stages.detectors.onnx:OnnxDetector",
         "ultralytics": "stages.detectors.ultralytics:UltralyticsDetector",
     },
     "pose": {
         "blazepose": "stages.poses.blazepose:BlazePose",
+        "hrnet": "stages.poses.hrnet:HRNetPose",
+        "onnx": "stages.poses.onnx:OnnxPose",
+        "poseresnet": "stages.poses.poseresnet:PoseResNetPose",
         "ultralytics": "stages.poses.ultralytics:UltralyticsPose",
     },
     "tracker": {
@@ -40,10 +44,13 @@ PLUGINS: Final[dict[str, dict[str, str]]] = {
     "sink": {
         "coco": "stages.sinks.coco:CocoSink",
         "csv": "stages.sinks.csv:CsvSink",
+        "json": "stages.sinks.json:JsonSink",
         "jsonl": "stages.sinks.jsonl:JsonlSink",
         "mot": "stages.sinks.mot:MotSink",
         "null": "stages.sinks.null:NullSink",
         "parquet": "stages.sinks.parquet:ParquetSink",
+        "seed-csv": "stages.sinks.seed_csv:SeedCsvSink",
+        "seed-json": "stages.sinks.seed_json:SeedJsonSink",
         "sheet": "stages.sinks.sheet:SheetSink",
         "video": "stages.sinks.video:VideoSink",
     },
@@ -56,12 +63,26 @@ PLUGINS: Final[dict[str, dict[str, str]]] = {
     },
     "command": {
         "doctor": "stages.doctor:app",
+        "evaluate": "stages.evaluation.commands:app",
+        "export": "stages.engines.commands:app",
         "models": "stages.zoo.commands:app",
     },
 }
 
-LOADERS: Final = {"detector": "ultralytics", "pose": "ultralytics"}
-"""Which plug-in takes a bare weights path or model name, as in `--detector yolo11n.pt`."""
+LOADERS: Final = {
+    "detector": (
+        (r"(.*[/\\])?(yolox|rtmdet|rt-?detr|d-?fine|rf-?detr)[^/\\]*\.onnx", "onnx"),
+        (r".+", "ultralytics"),
+    ),
+    "pose": (
+        (r"(.*[/\\])?(rtmpose|vitpose|simcc|(pose_?)?(hrnet|resnet))[^/\\]*\.(onnx|xml)", "onnx"),
+        (r"(.*[/\\])?((pose_?)?resnet|res(50|101|152)_)[^/\\]*", "poseresnet"),
+        (r"(.*[/\\])?(pose_?)?hrnet[^/\\]*|.+\.pth(\.tar)?", "hrnet"),
+        (r".+", "ultralytics"),
+    ),
+}
+"""Which plug-in takes bare weights, a file or a name of the model zoo, as in `--detector yolo11n.pt`: the first pattern
+that matches the text whole, case ignored."""
 
 SOURCE_PATTERNS: Final = (
     (r"(?!\w[\w+.-]*://).+\.(bmp|jpe?g|png|tiff?|webp)", "images"),
@@ -70,10 +91,17 @@ SOURCE_PATTERNS: Final = (
 """Which source reads a bare text that names no plug-in; the first pattern that matches it whole, case ignored."""
 
 EXTRAS: Final = {
-    "ultralytics": "ultralytics",
-    "torch": "ultralytics",
-    "openvino": "ultralytics",
+    "faster_coco_eval": "evaluate",
+    "gdown": "drive",
+    "nncf": "int8",
+    "onnx": "onnx",
+    "onnxruntime": "onnx",
+    "onnxscript": "torch",
+    "openvino": "openvino",
     "pyarrow": "parquet",
+    "torch": "torch",
+    "torchvision": "torch",
+    "ultralytics": "ultralytics",
 }
 """Import name of an optional package -> the extra of this distribution that installs it."""
 
@@ -101,7 +129,8 @@ def shorthand(role: str, text: str) -> dict[str, Any]:
     is_misspelt = not Path(text).exists() and difflib.get_close_matches(text, PLUGINS[role], n=1, cutoff=0.8)
     if role not in LOADERS or is_misspelt:
         raise _unknown(role, text)
-    return {"kind": LOADERS[role], "weights": text}
+    kind = next(kind for pattern, kind in LOADERS[role] if re.fullmatch(pattern, text, re.IGNORECASE))
+    return {"kind": kind, "weights": text}
 
 
 def _source_kind(text: str) -> str:

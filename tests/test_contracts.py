@@ -18,10 +18,12 @@ import av
 import cv2
 import numpy as np
 import pytest
+from checkpoints import write_hrnet, write_poseresnet
 from fakes import skip_or_fail
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from spots import write_onnx
 
 from pipeline import plugin as plugins
 from pipeline.config import PluginConfig
@@ -518,29 +520,40 @@ def test_rows_come_back_as_they_were_with_ids_from_one_without_gaps(name: str, s
 
 # Detectors and poses
 
-MODELS: dict[tuple[str, str], str | None] = {
+MODELS: dict[tuple[str, str], str | Callable[[Path], Path] | None] = {
     ("detector", "blazepose"): None,
+    ("detector", "onnx"): "yolo11n_int8_openvino_model/yolo11n.xml",
     ("detector", "ultralytics"): "yolo11n_int8_openvino_model",
     ("pose", "blazepose"): None,
+    ("pose", "hrnet"): lambda folder: write_hrnet(folder / "hrnet_64x64.pth"),
+    ("pose", "onnx"): lambda folder: write_onnx(folder / "spots.onnx"),
+    ("pose", "poseresnet"): lambda folder: write_poseresnet(folder / "resnet_64x64.pth"),
     ("pose", "ultralytics"): "yolov8n-pose_int8_openvino_model",
 }
-"""Model -> its weights among the measuring data; None where it fetches its own."""
+"""Model -> its weights among the measuring data, or what writes untrained ones into a folder; None where it fetches its
+own."""
+
+UNTRAINED = {("pose", name): {"engine": "torch", "device": "cpu"} for name in ("hrnet", "poseresnet")}
+"""Model -> what else it needs: PyTorch runs a network as it is; other engines convert it first, half a minute long."""
 
 
 def each_model(role: str) -> pytest.MarkDecorator:
     def marks(name: str) -> list[pytest.MarkDecorator]:
-        return [pytest.mark.slow, pytest.mark.shared] if MODELS.get((role, name)) else [pytest.mark.slow]
+        return [pytest.mark.slow, *([pytest.mark.shared] if isinstance(MODELS.get((role, name)), str) else [])]
 
     cases = [pytest.param(role, name, marks=marks(name), id=f"{role}-{name}") for name in PLUGINS[role]]
     return pytest.mark.parametrize(("role", "name"), cases)
 
 
 @pytest.fixture
-def model(role: str, name: str, request: pytest.FixtureRequest) -> Iterator[Any]:
+def model(role: str, name: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
     if (role, name) not in MODELS:
         pytest.fail(f"the {role} '{name}' has no weights to be tested with: add a line to MODELS")
     weights = MODELS[role, name]
-    options = {} if weights is None else {"weights": str(request.getfixturevalue("shared") / "models" / weights)}
+    if isinstance(weights, str):
+        options = {"weights": str(request.getfixturevalue("shared") / "models" / weights)}
+    else:
+        options = {} if weights is None else {"weights": str(weights(tmp_path)), **UNTRAINED.get((role, name), {})}
     with make(role, name, **options) as opened:
         yield opened
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.skeletons import Skeleton
 from pipeline.types import Instances
-from stages.yolo.letterbox import Letterbox
+from stages.detections.letterbox import Letterbox
 
 __all__ = ["candidates", "finished", "suppress", "table"]
 

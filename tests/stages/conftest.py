@@ -17,6 +17,7 @@ import pytest
 
 from pipeline.skeletons import COCO_17
 from pipeline.types import NO_TRACK, Frame, HostPixels, Instances, Packet, Stream
+from stages.yolo.predictor import quiet_ultralytics
 
 START = datetime(2026, 1, 2, 3, 4, 5, 678900, tzinfo=UTC)
 
@@ -73,6 +74,11 @@ def limit_file_size(size: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.fixture(scope="session")
+def ultralytics() -> Any:
+    return quiet_ultralytics()
 
 
 @pytest.fixture(scope="session")

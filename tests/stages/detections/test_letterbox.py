@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.yolo.letterbox import GREY, Letterbox
+from stages.detections.letterbox import GREY, Letterbox
 
 SIZES = [
     pytest.param((1, 1), id="one pixel"),

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.skeletons import COCO_17
-from stages.yolo.letterbox import Letterbox
-from stages.yolo.rows import candidates, finished, suppress, table
+from stages.detections.letterbox import Letterbox
+from stages.detections.rows import candidates, finished, suppress, table
 
 LETTERBOX = Letterbox.fit((200, 100), (100, 100))
 
