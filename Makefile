@@ -12,6 +12,7 @@ DEMO_ARGS   ?=
 PYTEST_ARGS ?=
 VIDEO       ?=
 POSE        ?=
+DETECTOR    ?=
 VENV        ?= .venv
 
 BIN   := $(VENV)/bin
@@ -36,9 +37,10 @@ check: $(READY)  ## lint, format, types, and the rules of the house
 	$(BIN)/mypy
 	$(BIN)/python -m pytest --quiet tests/test_architecture.py
 
-bench: $(READY)  ## measure this machine; VIDEO=street.mp4 POSE=yolo-pose-model to measure whole runs too
+bench: $(READY)  ## measure this machine; VIDEO=street.mp4 POSE=yolo-pose-model DETECTOR=yolo-model for whole runs too
 	@taskset -c 0 $(BIN)/python benchmarks/engine.py
-	@if [ -n '$(VIDEO)' ]; then $(BIN)/python benchmarks/run.py --video '$(VIDEO)' --pose '$(POSE)'; fi
+	@if [ -n '$(VIDEO)$(POSE)' ]; then $(BIN)/python benchmarks/run.py --video '$(VIDEO)' --pose '$(POSE)'; fi
+	@$(BIN)/python benchmarks/pose.py $(if $(DETECTOR),--video '$(VIDEO)' --detector '$(DETECTOR)')
 
 clean:  ## delete the virtual environment and all caches; models and runs stay
 	rm -rf $(VENV) build dist *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
