@@ -6,7 +6,6 @@
 Beside these, all for networks from ONNX files and OpenVINO graphs, of the families whose licences let a product use
 them:
 
-    signature  what a file says about the inputs and outputs of its network
     kinds      the families: how each wants its picture, and by which outputs it is known
     placing    which letterbox each family wants
     boxes      from the outputs of each family to rows of found people

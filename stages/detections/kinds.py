@@ -11,8 +11,8 @@ from typing import Final, Literal, NamedTuple
 
 from pipeline.errors import WeightsError
 from stages.detections.placing import Fit
-from stages.detections.signature import Port, Signature
 from stages.engines.base import IMAGENET_MEAN, IMAGENET_STD
+from stages.engines.signature import Port, Signature
 
 __all__ = ["KINDS", "UNCHANGED", "Kind", "KindName", "Role", "Triple", "arrange", "cell_strides", "recognise"]
 

@@ -5,8 +5,8 @@ from typing import Final, Literal
 
 from pipeline.errors import ConfigError, WeightsError
 from stages.detections.kinds import KINDS, UNCHANGED, KindName, Triple
-from stages.detections.signature import Signature
 from stages.engines.base import InputFormat
+from stages.engines.signature import Signature
 
 __all__ = ["input_format", "picture_size"]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.errors import WeightsError
-from stages.detections.signature import Signature
 from stages.engines.packages import need
+from stages.engines.signature import Signature
 
 __all__ = ["SIZE_INPUT", "pin_size"]
 

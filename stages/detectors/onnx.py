@@ -21,12 +21,12 @@ from stages.detections.pinned import pin_size
 from stages.detections.placing import Fit, place
 from stages.detections.reader import Reader
 from stages.detections.rows import table
-from stages.detections.signature import read_signature
 from stages.detectors.base import Detector
 from stages.engines import open_engines
 from stages.engines.base import Engine, Model
 from stages.engines.options import EngineOptions
 from stages.engines.sharing import Lane, share
+from stages.engines.signature import read_signature
 from stages.zoo import find_weights
 
 __all__ = ["OnnxDetector", "Options"]

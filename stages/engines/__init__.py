@@ -14,6 +14,6 @@ Importing this package imports no engine.
 from stages.engines.base import Engine, InputFormat, Model
 from stages.engines.choose import open_engines
 from stages.engines.options import EngineOptions
-from stages.engines.signature import Signature, onnx_input
+from stages.engines.signature import Signature, read_signature
 
-__all__ = ["Engine", "EngineOptions", "InputFormat", "Model", "Signature", "onnx_input", "open_engines"]
+__all__ = ["Engine", "EngineOptions", "InputFormat", "Model", "Signature", "open_engines", "read_signature"]

@@ -39,9 +39,9 @@ def to_int8(model: Model, path: Path, pictures: Sequence[NDArray[np.uint8]]) -> 
     """
     openvino, nncf = need("openvino", "writing OpenVINO graphs"), need("nncf", "precision int8")
     graph = openvino_graph(model)
-    signature = signature_of_graph(model.weights, graph)
-    signature.check(model.input)
-    batch = signature.batch or 1
+    taken = signature_of_graph(model.weights, graph).pictures()
+    taken.check(model.input)
+    batch = taken.batch or 1
     graph.reshape([batch, 3, model.input.height, model.input.width])
 
     def converted(picture: NDArray[np.uint8]) -> NDArray[np.float32]:

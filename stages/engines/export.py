@@ -17,7 +17,7 @@ from stages.engines.calibration import calibration_pictures, to_int8
 from stages.engines.choose import open_engines
 from stages.engines.conversion import onnx_of, to_onnx, to_openvino
 from stages.engines.options import EngineOptions
-from stages.engines.signature import onnx_input
+from stages.engines.signature import read_signature
 from stages.poses.networks import model as networks
 from stages.poses.networks.notes import card_of
 from stages.poses.networks.sizes import size_in_name
@@ -82,13 +82,13 @@ def model_of(weights: Path, size: tuple[int, int] | None = None) -> Model:
     """
     if weights.suffix.lower() not in {".onnx", ".xml"}:
         return networks.model_of(weights, card_of(weights), size)
-    signature = onnx_input(weights)
-    height, width = size or size_in_name(weights.stem) or (signature.height, signature.width)
+    taken = read_signature(weights).pictures()
+    height, width = size or size_in_name(weights.stem) or (taken.height, taken.width)
     if height is None or width is None:
         msg = f"'{weights}' takes pictures of any size: give --image-size HEIGHTxWIDTH"
         raise ConfigError(msg)
     model = Model(weights, InputFormat(width, height))
-    signature.check(model.input)
+    taken.check(model.input)
     return model
 
 

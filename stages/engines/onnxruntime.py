@@ -16,7 +16,7 @@ from stages.engines.conversion import onnx_of
 from stages.engines.memory import out_of_memory_named
 from stages.engines.onnx_errors import RUNTIME_ERRORS, damage_named
 from stages.engines.pixels import normalised
-from stages.engines.signature import Signature, onnx_input, signature_of_session
+from stages.engines.signature import Pictures, read_signature, signature_of_session
 
 __all__ = ["OnnxRuntimeEngine", "TensorRtEngine"]
 
@@ -39,7 +39,7 @@ class OnnxRuntimeEngine(Engine):
     name: ClassVar[EngineName] = "onnxruntime"
     provider: ClassVar[dict[str, str]] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
     _session: "onnxruntime.InferenceSession | None" = None
-    _signature: Signature
+    _taken: Pictures
     _element: type[np.float16 | np.float32]
 
     def open(self) -> None:
@@ -61,8 +61,8 @@ class OnnxRuntimeEngine(Engine):
         if session.get_providers()[0] != provider:  # it only logs that it fell back to the CPU
             msg = f"onnxruntime cannot start {provider} on {self.device}: see its message above, and kinestream doctor"
             raise ConfigError(msg)
-        self._signature = signature_of_session(self.model.weights, session)
-        self._signature.check(self.model.input)
+        self._taken = signature_of_session(self.model.weights, session).pictures()
+        self._taken.check(self.model.input)
         self._element = _element(self.model.weights, session.get_inputs()[0].type)
         self._session = session
 
@@ -71,7 +71,7 @@ class OnnxRuntimeEngine(Engine):
         self.check(pictures)
         if not len(pictures):
             return self.nothing()
-        size = self._signature.batch or self._size(len(pictures))
+        size = self._taken.batch or self._size(len(pictures))
         return joined([self._run(pictures[rows], size) for rows in pieces(len(pictures), size)])
 
     def close(self) -> None:
@@ -83,7 +83,7 @@ class OnnxRuntimeEngine(Engine):
         assert self._session is not None
         tensor = normalised(padded(pictures, size), self.model.input).astype(self._element, copy=False)
         with out_of_memory_named(len(pictures), self.device, *RUNTIME_ERRORS):
-            outputs = self._session.run(None, {self._signature.name: tensor})
+            outputs = self._session.run(None, {self._taken.name: tensor})
         return [np.asarray(output, np.float32)[: len(pictures)] for output in outputs]
 
     def _size(self, count: int) -> int:
@@ -124,10 +124,10 @@ class TensorRtEngine(OnnxRuntimeEngine):
 
     def _profile(self) -> dict[str, str]:
         """Let one profile of shapes cover every size of batch; nothing where the file fixes it."""
-        signature = onnx_input(onnx_of(self.model))
-        if signature.batch is not None:
+        taken = read_signature(onnx_of(self.model)).pictures()
+        if taken.batch is not None:
             return {}
-        size = f"{signature.name}:{{}}x3x{self.model.input.height}x{self.model.input.width}"
+        size = f"{taken.name}:{{}}x3x{self.model.input.height}x{self.model.input.width}"
         largest = max(self.max_batch, _TENSORRT_BATCH)
         return {
             "trt_profile_min_shapes": size.format(1),

@@ -75,10 +75,10 @@ class OpenVinoEngine(Engine):
         """
         core = openvino.Core()
         graph = self._read(core)
-        signature = signature_of_graph(self.model.weights, graph)
-        signature.check(self.model.input)
+        taken = signature_of_graph(self.model.weights, graph).pictures()
+        taken.check(self.model.input)
         # A file for a fixed batch may hold that number anywhere in its graph, so it is kept; an open one becomes 1.
-        batch = signature.batch or 1
+        batch = taken.batch or 1
         with self._damage_named():
             graph.reshape([batch, 3, self.model.input.height, self.model.input.width])
             compiled = core.compile_model(with_input_of_bytes(graph, self.model.input), "CPU", self._settings())

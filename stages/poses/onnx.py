@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import PositiveFloat
 
 from pipeline.errors import ConfigError, WeightsError
-from stages.engines import onnx_input
+from stages.engines import read_signature
 from stages.engines.base import IMAGENET_MEAN, IMAGENET_STD, InputFormat, Model
 from stages.poses.networks.sizes import size_in_name
 from stages.poses.topdown import Network, Shapes, TopDown, TopDownOptions
@@ -51,12 +51,12 @@ class OnnxPose(TopDown):
             MissingPackage: A package that reads it is not installed.
         """
         path = find_weights(self.options.weights)
-        signature = onnx_input(path)
+        taken = read_signature(path).pictures()
         wanted = self.options.image_size or size_in_name(path.stem, self.options.weights) or (256, 192)
-        height, width = signature.height or wanted[0], signature.width or wanted[1]
+        height, width = taken.height or wanted[0], taken.width or wanted[1]
         if self.options.image_size not in {None, (height, width)}:
             msg = (
-                f"'{path}' is fixed to pictures of {signature.height or 'any'} x {signature.width or 'any'} (height x "
+                f"'{path}' is fixed to pictures of {taken.height or 'any'} x {taken.width or 'any'} (height x "
                 f"width), got image_size {list(wanted)}: leave image_size out, or export the network with free sides"
             )
             raise ConfigError(msg)

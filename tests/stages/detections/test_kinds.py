@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.errors import WeightsError
 from stages.detections.kinds import KindName, arrange, cell_strides, recognise
-from stages.detections.signature import Port, Signature
+from stages.engines.signature import Port, Signature
 
 NET = Path("net.onnx")
 Shape = tuple[int | None, ...] | None
@@ -15,7 +15,7 @@ def ports(**outputs: Shape) -> tuple[Port, ...]:
 
 
 def kind_of(**outputs: Shape) -> KindName:
-    return recognise(Signature((), ports(**outputs)), 640, 640, NET)
+    return recognise(Signature(NET, (), ports(**outputs)), 640, 640, NET)
 
 
 @pytest.mark.parametrize(

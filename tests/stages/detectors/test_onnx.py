@@ -270,8 +270,8 @@ def test_a_further_input_that_nobody_knows_is_refused(network: Callable[..., Pat
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        pytest.param("net.onnx", b"no network", "cannot be read as ONNX", id="text"),
-        pytest.param("net.onnx", b"", "holds no network", id="empty"),
+        pytest.param("net.onnx", b"no network", "damaged, or no ONNX file", id="text"),
+        pytest.param("net.onnx", b"", "damaged, or no ONNX file", id="empty"),
         pytest.param("net.xml", b"<net/>", "cannot be read by OpenVINO", id="xml"),
         pytest.param("net.pt", b"", "neither an ONNX file .* nor an OpenVINO graph", id="another format"),
     ],

@@ -13,7 +13,7 @@ from openvino import opset13 as ops
 from torch import Tensor, nn
 
 from pipeline.errors import ConfigError, OutOfMemory, WeightsError
-from stages.engines import InputFormat, Model, onnx_input
+from stages.engines import InputFormat, Model, read_signature
 from stages.engines.batches import bucket, joined, padded, pieces
 from stages.engines.folding import folded
 from stages.engines.memory import out_of_memory_named
@@ -268,25 +268,34 @@ def test_a_signature_says_what_a_file_takes_and_gives(
     path = write_onnx(batch)
     if hidden:
         monkeypatch.setitem(__import__("sys").modules, hidden, None)
-    signature = onnx_input(path)
-    assert (signature.name, signature.batch, signature.height, signature.width) == ("pictures", batch, 64, 48)
-    assert list(signature.outputs.values()) == [(batch, 5, 32, 24)]
+    signature = read_signature(path)
+    taken = signature.pictures()
+    assert (taken.name, taken.batch, taken.height, taken.width) == ("pictures", batch, 64, 48)
+    assert [port.shape for port in signature.outputs] == [(batch, 5, 32, 24)]
 
 
 @pytest.mark.parametrize(
     ("shapes", "words"),
     [
-        pytest.param([[1, 3, 8, 8], [1, 2, 2, 2]], "takes 2 inputs", id="two inputs"),
-        pytest.param([[1, 8, 8, 3]], r"shape \(1, 8, 8, 3\), expected \(batch, 3, height, width\)", id="channels last"),
-        pytest.param([[-1, 3, 8]], r"shape \(\?, 3, 8\)", id="a rank too few"),
+        pytest.param(
+            [[1, 3, 8, 8], [1, 2, 2, 2]],
+            r"takes in0 \(1, 3, 8, 8\), in1 \(1, 2, 2, 2\); expected one input",
+            id="two inputs",
+        ),
+        pytest.param(
+            [[1, 8, 8, 3]],
+            r"takes in0 \(1, 8, 8, 3\); expected one input, pictures \(batch, 3, height, width\)",
+            id="channels last",
+        ),
+        pytest.param([[-1, 3, 8]], r"takes in0 \(\?, 3, 8\)", id="a rank too few"),
     ],
 )
 def test_a_graph_that_takes_no_pictures_is_refused(shapes: list[list[int]], words: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=words):
-        onnx_input(graph(tmp_path / "odd.xml", *shapes))
+        read_signature(graph(tmp_path / "odd.xml", *shapes)).pictures()
 
 
 @pytest.mark.parametrize("name", ["gone.onnx", "gone.xml"])
 def test_a_file_that_is_not_there_is_named(name: str, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=f"{name}' does not exist"):
-        onnx_input(tmp_path / name)
+        read_signature(tmp_path / name)
