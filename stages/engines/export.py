@@ -169,7 +169,7 @@ def _compared(order: Order, path: Path, engine: Engine) -> Exported:
     (original,) = open_engines(order.model, _reference(order.model), max_batch=1)
     wanted = _answer(original, picture)
     pairs = zip(got, wanted, strict=True)
-    files = [file for file in (path.with_suffix(".bin"), path) if file.exists()]
+    files = [path.with_suffix(".bin"), path] if path.suffix == ".xml" else [path]
     return Exported(
         path=path,
         format=order.format,

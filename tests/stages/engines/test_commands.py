@@ -111,6 +111,12 @@ def test_a_checkpoint_is_exported_and_compared_with_pytorch(
     assert facts["reference"] == "torch f32 on cpu"
     assert (facts["height"], facts["width"]) == (64, 32)
     assert facts["difference"] <= bound * facts["peak"]
+    path, weights = Path(facts["path"]), Path(facts["path"]).with_suffix(".bin")
+    if to == "onnx":
+        weights.write_bytes(b"of a graph in the same folder")
+        assert exported(checkpoint, "--format", to)["size_bytes"] == path.stat().st_size
+    else:
+        assert facts["size_bytes"] == path.stat().st_size + weights.stat().st_size
 
 
 def test_in_int8_it_is_found_by_the_engine(
