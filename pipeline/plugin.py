@@ -27,6 +27,9 @@ class Options(BaseModel):
 class Plugin:
     """The lifetime of a plug-in: `open`, calls, `close`. The constructor only keeps its options."""
 
+    description: str = ""
+    """What it is once it is open, for people to read: which network, and what runs it where. Empty: nothing to say."""
+
     def open(self) -> None:
         """Load the model, open the file: whatever is slow or can fail."""
 

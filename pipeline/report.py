@@ -20,6 +20,7 @@ _PACKAGES = (
     "ai-edge-litert",
     "av",
     "numpy",
+    "onnxruntime",
     "opencv-python",
     "openvino",
     "scipy",
@@ -65,6 +66,7 @@ def make_report(runner: Runner, config: PipelineConfig, error: PipelineError | N
             }
             for name, counts in telemetry.sinks.items()
         },
+        "models": {stage.name: stage.description for stage in runner.graph.stages if stage.description},
         "latency_ms": {name: _percentiles(telemetry.histogram(name)) for name in _in_order_of_flow(runner)},
         "channels": {
             name: {"capacity": statistics.capacity, "peak": statistics.peak}

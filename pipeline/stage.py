@@ -71,6 +71,8 @@ class Stage(ABC):
     """Columns that are there after this stage."""
     max_batch: int = 1
     """How many packets it wants at once, at most. It gets what is there: 1 at low load, more under load."""
+    description: str = ""
+    """What works in it once it is open, for people to read: `HRNet-W32 256x192, openvino bf16 on cpu`."""
 
     async def open(self) -> None:  # noqa: B027 - a stage without resources has nothing to open
         """Load what is needed. Failing here ends the run before anything was read."""

@@ -25,6 +25,7 @@ class Detect(Stage):
     async def open(self) -> None:
         """Load the model."""
         await self._worker.call(self._detector.open)
+        self.description = self._detector.description
 
     async def process(self, packets: Sequence[Packet]) -> Sequence[Packet]:
         """Add a table of people to each packet."""

@@ -26,6 +26,7 @@ class EstimatePose(Stage):
     async def open(self) -> None:
         """Load the weights."""
         await self._worker.call(self._model.open)
+        self.description = self._model.description
 
     async def process(self, packets: Sequence[Packet]) -> Sequence[Packet]:
         """Add joints to each packet's table of people."""

@@ -607,6 +607,16 @@ def test_a_pose_model_says_what_it_does_with_boxes(name: str) -> None:
 
 
 @each_model("detector")
+def test_an_open_detector_says_what_it_is_and_what_runs_it(model: Detector) -> None:
+    assert model.description.endswith(" on cpu")
+
+
+@each_model("pose")
+def test_an_open_pose_model_says_what_it_is_and_what_runs_it(model: PoseModel) -> None:
+    assert model.description.endswith(" on cpu")
+
+
+@each_model("detector")
 def test_a_detector_gives_one_table_a_frame_inside_of_it_best_first(model: Detector, frames: list[Frame]) -> None:
     tables = in_batches(model.detect, model.max_batch, frames)
     assert len(tables) == len(frames)

@@ -188,6 +188,8 @@ def show_summary(report: dict[str, Any], out: Path) -> None:
         numbers = (str(row["delivered"]), f"{row['frames_per_second']:.1f}", str(row["identities"]))
         table.add_row(name, *numbers, drops, row["state"])
     stdout.print(table)
+    for stage, description in report["models"].items():
+        stdout.print(f"{stage}: {description}", markup=False, soft_wrap=True)
     total = report["latency_ms"].get("total")
     if total and total["p50"] is not None:
         stdout.print(f"frame to result: {total['p50']:.0f} ms (p50), {total['p95']:.0f} ms (p95)")

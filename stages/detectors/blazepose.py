@@ -20,6 +20,8 @@ class BlazePoseDetector(Detector):
     because it follows them.
     """
 
+    description = "BlazePose, litert on cpu"
+
     def __init__(self, options: Options) -> None:
         """Keep the options."""
         self.options = options

@@ -111,7 +111,8 @@ class OnnxDetector(Detector):
         wanted = Wanted(width, height, options.classes, options.confidence)
         self._reader = Reader(kind, wanted, options.iou, options.max_people)
         running = ", ".join(str(lane.engine) for lane in self._lanes)
-        logger.info("%s: read as '%s', %dx%d (height x width), %s", path.name, kind, height, width, running)
+        self.description = f"{path.name}, read as '{kind}', {height}x{width} (height x width), {running}"
+        logger.info("%s", self.description)
 
     def _open_engines(self, model: Model, opening: ExitStack) -> None:
         options = self.options

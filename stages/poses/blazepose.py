@@ -30,6 +30,7 @@ class BlazePose(PoseModel):
     """Estimates the joints of people in given boxes, or finds people by itself and follows them."""
 
     boxes: ClassVar[str] = "optional"
+    description = "BlazePose, litert on cpu"
 
     def __init__(self, options: Options) -> None:
         """Keep the options."""

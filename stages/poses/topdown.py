@@ -123,15 +123,9 @@ class TopDown(PoseModel):
         self._engines = list(open_engines(network.model, self.options, self.options.max_batch))
         self._head = self.read_head(network, self._first_look(network))
         self._path = choose_path(self._engines, self._head, flip_test=self.options.flip_test, udp=self.udp)
-        _log.info(
-            "%s: %d joints (%s), %dx%d (height x width), %s",
-            network.name,
-            len(self.skeleton),
-            self.skeleton.name,
-            self.input.height,
-            self.input.width,
-            ", ".join(map(str, self._engines)),
-        )
+        size, engines = f"{self.input.height}x{self.input.width}", ", ".join(map(str, self._engines))
+        self.description = f"{network.name} {size} (height x width), {self.skeleton.name}, {engines}"
+        _log.info("%s", self.description)
 
     def _first_look(self, network: Network) -> Shapes:
         """Let every engine see a black picture, which warms it up, and give the shapes of what comes out.

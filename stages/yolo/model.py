@@ -27,6 +27,9 @@ class Network(Protocol):
     def close(self) -> None:
         """Give back the network and its memory."""
 
+    def __str__(self) -> str:
+        """Say what runs it where: `openvino on cpu`."""
+
 
 def load(task: Task, options: ModelOptions) -> Network:
     """Load the weights that the options name.
@@ -65,6 +68,7 @@ class NetworkPlugin(Plugin):
     def open(self) -> None:
         """Load the network; see `load` for what can go wrong."""
         self._network = load(self.task, self.options)
+        self.description = f"{self.options.weights}, {self._network}"
 
     def close(self) -> None:
         """Give back the network."""

@@ -128,6 +128,10 @@ class OpenVinoNetwork:
                 left_over.slot.wait()
         return [found[index] for index in range(len(frames))]
 
+    def __str__(self) -> str:
+        """Say what runs it where."""
+        return "openvino on cpu"
+
     def close(self) -> None:
         """Give back the compiled networks and their threads."""
         self._slots.cache_clear()

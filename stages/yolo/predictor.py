@@ -74,6 +74,7 @@ class PredictorNetwork:
         backend = self._model.predictor.model
         joint_shape = tuple(getattr(backend, "kpt_shape", None) or ())
         check_fit(Card(task, backend.names, joint_shape), task, options.classes, path)
+        self._device = str(backend.device)
         if backend.device.type == "cpu":
             use_all_cores()
 
@@ -93,6 +94,10 @@ class PredictorNetwork:
             tables = self._predict([frames[index].image for index in indices])
             found |= zip(indices, tables, strict=True)
         return [found[index] for index in range(len(frames))]
+
+    def __str__(self) -> str:
+        """Say what runs it where."""
+        return f"ultralytics on {self._device}"
 
     def close(self) -> None:
         """Give back the network and its memory."""

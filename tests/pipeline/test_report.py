@@ -48,6 +48,7 @@ async def test_the_keys_are_those_promised() -> None:
     assert set(report) == {
         "sources",
         "sinks",
+        "models",
         "latency_ms",
         "channels",
         "errors",

@@ -35,8 +35,8 @@ def run_graph(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., 
     return make
 
 
-def report_of(tmp_path: Path) -> dict[str, dict[str, dict[str, Any]]]:
-    tree: dict[str, dict[str, dict[str, Any]]] = json.loads((tmp_path / "out" / "report.json").read_text())
+def report_of(tmp_path: Path) -> dict[str, Any]:
+    tree: dict[str, Any] = json.loads((tmp_path / "out" / "report.json").read_text())
     return tree
 
 
@@ -47,6 +47,17 @@ async def test_a_run_that_finishes_ends_with_0_and_a_report(
     report = report_of(tmp_path)
     assert report["sources"]["cam"]["delivered"] == 10
     assert list(report["latency_ms"]) == ["decode", "work", "sink:memory", "total"]
+
+
+async def test_what_works_in_a_stage_is_reported_and_shown(
+    run_graph: Callable[..., "session._Session"], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage = FakeStage("pose")
+    stage.description = "HRNet-W32 256x192, openvino bf16 on cpu"
+    graph = Graph((FakeSource(),), (stage, FakeStage("track")), (FakeSink(),))
+    assert await run_graph(graph, Output()).run() == 0
+    assert report_of(tmp_path)["models"] == {"pose": stage.description}
+    assert f"pose: {stage.description}" in capsys.readouterr().out
 
 
 async def test_a_wrong_configuration_ends_with_2_and_leaves_nothing(

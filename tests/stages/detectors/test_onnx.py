@@ -214,7 +214,7 @@ def test_boxes_are_not_rounded_to_bf16_unless_the_user_says_so(
 ) -> None:
     path = network("yolox")
     with caplog.at_level(logging.INFO), OnnxDetector(options(path, engine="openvino")):
-        assert "net.onnx: read as 'yolox', 64x64 (height x width), openvino f32 on cpu" in caplog.text
+        assert "net.onnx, read as 'yolox', 64x64 (height x width), openvino f32 on cpu" in caplog.text
 
 
 # What is refused

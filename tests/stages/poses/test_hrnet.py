@@ -115,7 +115,8 @@ def test_size_and_skeleton_are_those_of_the_file(
 def test_what_was_loaded_is_logged(files: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO), pose(files / WEIGHTS) as model:
         assert model.skeleton is COCO_17
-    assert "HRNet-W4: 17 joints (coco-17), 64x64 (height x width), torch f32 on cpu" in caplog.text
+        assert model.description == "HRNet-W4 64x64 (height x width), coco-17, torch f32 on cpu"
+    assert model.description in caplog.text
 
 
 @pytest.mark.parametrize(

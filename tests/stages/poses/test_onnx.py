@@ -127,7 +127,7 @@ def test_where_the_file_leaves_the_size_open_it_is(
 
 def test_what_was_loaded_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO), pose(spots.write_onnx(tmp_path / "net.onnx"), engine="onnxruntime"):
-        assert "net.onnx: 3 joints (joints-3), 64x48 (height x width), onnxruntime f32 on cpu" in caplog.text
+        assert "net.onnx 64x48 (height x width), joints-3, onnxruntime f32 on cpu" in caplog.text
 
 
 # Refusals
