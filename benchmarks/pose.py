@@ -242,6 +242,45 @@ def gpu(folder: Path) -> None:
             print(f"| W{width} {height}x{size} | {batch} | {shown} |")
             engine.close()
             torch.cuda.empty_cache()
+    frames_to_joints(torch, folder, "cuda:0")
+
+
+class OnDevice:
+    """A picture that lies on a device, as a decoder there leaves it; bringing it to the host would end the run."""
+
+    width, height = 1920, 1080
+
+    def __init__(self, torch: Any, device: str) -> None:  # noqa: ANN401 - the module
+        self._rgb = torch.randint(0, 256, (3, self.height, self.width), device=device, dtype=torch.uint8)
+
+    def bgr(self) -> NDArray[np.uint8]:
+        sys.exit("the picture was brought to the host")
+
+    def rgb(self) -> Any:  # noqa: ANN401 - a tensor
+        return self._rgb
+
+
+def frames_to_joints(torch: Any, folder: Path, device: str) -> None:  # noqa: ANN401 - the module
+    """Measure from a picture on the device to joints on the host: crops, network, decoding."""
+    from stages.engines import EngineOptions, open_engines
+    from stages.engines.torch import TorchEngine
+    from stages.topdown.device_path import DevicePath
+    from stages.topdown.heads import HeatmapHead
+    from stages.topdown.regions import regions_of_boxes
+
+    print("\nFrom a 1080p picture on the device to joints, HRNet-W32 256x192:\n")
+    head("people", "ms a picture", "people/s", "share that the network takes")
+    options = EngineOptions.model_validate({"engine": "torch", "precision": "bf16", "device": device})
+    (engine,) = open_engines(model_of(str(random_weights(folder, 32))), options, 64)
+    assert isinstance(engine, TorchEngine)
+    path, picture = DevicePath([engine], HeatmapHead(17)), OnDevice(torch, device)
+    for people in (1, 16, 64):
+        corners = np.random.default_rng(2).uniform(0, 800, (people, 2))
+        regions = [regions_of_boxes(np.hstack([corners, corners + np.array([90, 240])]), WIDTH / HEIGHT)]
+        pictures = torch.zeros((people, 3, HEIGHT, WIDTH), device=device)
+        whole = 1 / rate(lambda: path.look([picture], regions))  # noqa: B023 - called at once
+        network = 1 / rate(lambda: [output.cpu() for output in engine.run_on_device(pictures)])  # noqa: B023 - as above
+        print(f"| {people} | {1000 * whole:.2f} | {people / whole:,.0f} | {network / whole:.0%} |")
 
 
 def matrix_rate(torch: Any, size: int) -> float:  # noqa: ANN401 - the module
