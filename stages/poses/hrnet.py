@@ -6,7 +6,7 @@ from pydantic import Field
 
 from stages.poses.checkpoints import CheckpointPose
 from stages.poses.networks.card import Architecture
-from stages.poses.topdown import TopDownOptions
+from stages.topdown.options import TopDownOptions
 
 __all__ = ["HRNetPose", "Options"]
 

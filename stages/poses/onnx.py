@@ -8,8 +8,9 @@ from pipeline.errors import ConfigError, WeightsError
 from stages.engines import read_signature
 from stages.engines.base import IMAGENET_MEAN, IMAGENET_STD, InputFormat, Model
 from stages.poses.networks.sizes import size_in_name
-from stages.poses.topdown import Network, Shapes, TopDown, TopDownOptions
+from stages.poses.topdown import Network, Shapes, TopDown
 from stages.topdown.heads import Head, SimccHead
+from stages.topdown.options import TopDownOptions
 from stages.zoo import find_weights
 
 __all__ = ["OnnxPose", "Options"]

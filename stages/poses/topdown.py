@@ -8,59 +8,26 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, PositiveInt
 
 from pipeline.errors import ConfigError, WeightsError
 from pipeline.skeletons import Skeleton, skeleton_for
 from pipeline.types import Frame, Instances
 from stages.engines import open_engines
 from stages.engines.base import Engine, InputFormat, Model
-from stages.engines.options import EngineOptions
 from stages.poses.base import PoseModel
-from stages.topdown.budget import Budget
 from stages.topdown.choose import choose_path
 from stages.topdown.heads import Head, HeatmapHead, SimccHead
-from stages.topdown.heatmaps import Decoding
+from stages.topdown.options import TopDownOptions
 from stages.topdown.people import Seen, look_at
 
 if TYPE_CHECKING:
     from stages.topdown.paths import LookPath
 
-__all__ = ["Network", "Shapes", "TopDown", "TopDownOptions"]
+__all__ = ["Network", "Shapes", "TopDown"]
 
 _log = logging.getLogger(__name__)
 
 Shapes = Sequence[tuple[int, ...]]
-
-
-class TopDownOptions(EngineOptions):
-    """Which network, how it looks at people, and where it runs."""
-
-    weights: str = Field(min_length=1)
-    """A file, or a name of the model zoo: see `kinestream models list`."""
-    image_size: tuple[PositiveInt, PositiveInt] | None = None
-    """Height and width of the picture that the network sees, in pixels. None: what the name of the file says
-    (`..._384x288.pth`), else 256x192 for the 17 joints of COCO and 256x256 for the 16 of MPII."""
-    joints: int | None = Field(default=None, ge=1)
-    """How many joints the weights must find; another number is an error. None: whatever they find."""
-    decoding: Decoding = "quarter"
-    """From a heat map to a joint: `plain` (the peak), `quarter` (a quarter of a cell towards the higher neighbour, as
-    the official results), `dark` (a Gaussian fitted to the peak, a little more exact and a little slower)."""
-    flip_test: bool = False
-    """Look at each person a second time, mirrored, and average: a little more exact, for twice the time. The
-    official results are with it."""
-    padding: float = Field(default=1.25, ge=1, le=3)
-    """Factor on both sides of a box before it is cut out; 1.25 is what the networks were trained with."""
-    max_batch: int = Field(default=32, ge=1)
-    """How many people go through the network at once, at most."""
-    batch: int = Field(default=8, ge=1)
-    """How many frames to take at once, at most."""
-    people_per_second: float | None = Field(default=None, gt=0)
-    """Look at no more people than this in a second of video, of all sources together, in fair turns; the joints of the
-    others move along with their boxes, and their rows are marked `predicted`. None: everybody in every frame."""
-    deadline_ms: float | None = Field(default=None, gt=0)
-    """Aim at no more than so many milliseconds a batch of frames, judged by the last ones; whoever does not fit is
-    treated as with `people_per_second`. None: take the time it takes."""
 
 
 class Network(NamedTuple):
@@ -92,7 +59,7 @@ class TopDown(PoseModel):
         self._engines: list[Engine] = []
         self._head: Head | None = None
         self._path: LookPath[Any] | None = None
-        self._budget = make_budget(options)
+        self._budget = options.budget()
 
     @abstractmethod
     def load(self) -> Network:
@@ -271,14 +238,6 @@ class TopDown(PoseModel):
 
     def _table(self, table: Instances, seen: Seen) -> Instances:
         return table.with_columns(keypoints=seen.points, keypoint_score=seen.score, skeleton=self.skeleton)
-
-
-def make_budget(options: TopDownOptions) -> Budget | None:
-    """Make the bound on the work that the options ask for."""
-    if options.people_per_second is None and options.deadline_ms is None:
-        return None
-    seconds = None if options.deadline_ms is None else options.deadline_ms / 1000
-    return Budget(options.people_per_second, seconds)
 
 
 def with_boxes(frames: Sequence[Frame], instances: Sequence[Instances | None]) -> list[Instances]:

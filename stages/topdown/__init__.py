@@ -10,6 +10,7 @@ The arithmetic, in the order of the flow:
 
 What uses it:
 
+    options      what a user may ask of every such network
     people       tables of boxes -> tables with joints
     paths        pictures and regions -> joints, by any engine; device_path the same without leaving a GPU (needs torch)
     choose       which of these two is taken
