@@ -6,6 +6,8 @@
     detect: {kind: ultralytics, weights: yolo11n.pt}
     pose: none
     track: bytetrack                     # a bare name means: all options at their defaults
+    rules:
+      - {kind: zone, id: door, polygon: [[0.4, 0.5], [0.6, 0.5], [0.6, 1], [0.4, 1]]}
     sinks:
       - jsonl
       - {kind: video, path: "{source}.mp4"}
@@ -36,8 +38,15 @@ Tree = dict[str, Any]
 
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_]\w*)(?::-(?P<default>[^}]*))?\}")
 _NONE = "none"
-_ROLES = {"sources": "source", "detect": "detector", "pose": "pose", "track": "tracker", "sinks": "sink"}
-_LISTS = {"sources", "sinks"}
+_ROLES = {
+    "sources": "source",
+    "detect": "detector",
+    "pose": "pose",
+    "track": "tracker",
+    "rules": "rule",
+    "sinks": "sink",
+}
+_LISTS = {"sources", "rules", "sinks"}
 
 
 class _Masked(BaseModel):
@@ -61,7 +70,7 @@ class PluginConfig(_Masked):
 
     kind: str
     id: str | None = None
-    """Name of a source or sink in results; by default made from what it reads, or from its kind."""
+    """Name of a source, rule or sink in results; by default made from what it reads, or from its kind."""
 
     @property
     def options(self) -> Tree:
@@ -99,6 +108,7 @@ class PipelineConfig(_Masked):
     detect: PluginConfig | None = None
     pose: PluginConfig | None = None
     track: PluginConfig | None = None
+    rules: list[PluginConfig] = Field(default_factory=list)
     sinks: list[PluginConfig] = Field(default_factory=list)
     run: RunConfig = Field(default_factory=RunConfig)
 

@@ -1,6 +1,6 @@
 """Configuration -> checked chain. A pure function: nothing is opened, read or written.
 
-    sources -> [detect] -> [pose] -> [track] -> sinks
+    sources -> [detect] -> [pose] -> [track] -> [rules] -> sinks
 
 Every plug-in is found, its options are checked, and each part must get the columns it needs from the parts before it.
 """
@@ -13,13 +13,12 @@ from typing import Any
 
 from pipeline.config import PipelineConfig, PluginConfig
 from pipeline.errors import ConfigError
-from pipeline.plugin import Options
 from pipeline.registry import options_model, resolve, validate_options
 from pipeline.stage import Sink, Source, Stage
 
 __all__ = ["Graph", "build"]
 
-_PROVIDER = {"xyxy": "detect", "keypoints": "pose", "track_id": "track"}
+_PROVIDER = {"xyxy": "detect", "keypoints": "pose", "track_id": "track", "events": "rules"}
 """Which section of a configuration to add when a column is missing."""
 
 
@@ -97,11 +96,27 @@ def _stages(config: PipelineConfig) -> tuple[Stage, ...]:
             )
             raise ConfigError(msg)
         stages.append(resolve("stage", verb)(_maker(plugin, options)))
+    if config.rules:
+        stages.append(resolve("stage", "rules")(_rules(config)))
     return tuple(stages)
 
 
-def _maker(plugin: type[Any], options: Options) -> Callable[[], Any]:
-    return lambda: plugin(options)
+def _rules(config: PipelineConfig) -> list[Callable[[], Any]]:
+    """Say how each rule is made; two of one name would make events that nobody can tell apart."""
+    makers: dict[str, Callable[[], Any]] = {}
+    for position, entry in enumerate(config.rules):
+        plugin = resolve("rule", entry.kind)
+        options = validate_options(plugin, entry.options, f"rules.{position}")
+        name = entry.id or entry.kind
+        if name in makers:
+            msg = f"rules.{position}: there is a rule '{name}' already; give each an id of its own"
+            raise ConfigError(msg)
+        makers[name] = _maker(plugin, options, name)
+    return list(makers.values())
+
+
+def _maker(plugin: type[Any], *arguments: object) -> Callable[[], Any]:
+    return lambda: plugin(*arguments)
 
 
 def _sinks(config: PipelineConfig, out: Path) -> tuple[Sink, ...]:

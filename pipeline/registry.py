@@ -41,9 +41,18 @@ PLUGINS: Final[dict[str, dict[str, str]]] = {
     "tracker": {
         "bytetrack": "trackers.bytetrack:ByteTrack",
     },
+    "rule": {
+        "crowd": "stages.rules.crowd:CrowdRule",
+        "fall": "stages.rules.fall:FallRule",
+        "line": "stages.rules.line:LineRule",
+        "pose": "stages.rules.pose:PoseRule",
+        "presence": "stages.rules.presence:PresenceRule",
+        "zone": "stages.rules.zone:ZoneRule",
+    },
     "sink": {
         "coco": "stages.sinks.coco:CocoSink",
         "csv": "stages.sinks.csv:CsvSink",
+        "events": "stages.sinks.events:EventsSink",
         "json": "stages.sinks.json:JsonSink",
         "jsonl": "stages.sinks.jsonl:JsonlSink",
         "mot": "stages.sinks.mot:MotSink",
@@ -59,6 +68,7 @@ PLUGINS: Final[dict[str, dict[str, str]]] = {
         "detect": "stages.detect:Detect",
         "pose": "stages.pose:EstimatePose",
         "track": "stages.track:Track",
+        "rules": "stages.rule:Judge",
         "sink": "stages.sink:Write",
     },
     "command": {

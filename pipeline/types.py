@@ -2,13 +2,14 @@
 
     Frame      one picture of one source, with its time
     Instances  the people in one frame: one table of arrays, n rows
+    Event      something that a rule saw happen
     Packet     a frame and what is known about it so far
 
 All of them are frozen. Stages make new packets (`packet.with_instances(...)`); nobody mutates one.
 Boxes are `xyxy` in pixels of the original frame, half-open; joints are (x, y) in pixels of the original frame.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from fractions import Fraction
@@ -19,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pipeline.skeletons import Skeleton
 
-__all__ = ["NO_TRACK", "Frame", "HostPixels", "Instances", "Packet", "Pixels", "Stream"]
+__all__ = ["NO_TRACK", "Event", "Frame", "HostPixels", "Instances", "Packet", "Pixels", "Stream"]
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
@@ -259,12 +260,41 @@ _COLUMNS = tuple(column.name for column in fields(Instances) if column.name != "
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Event:
+    """Something that a rule saw happen."""
+
+    source_id: str
+    rule: str
+    """Name of the rule in the configuration: `door`."""
+    kind: str
+    """What happened: `enter`, `leave`, `cross`, `fall` ..."""
+    frame_index: int
+    pts_seconds: float
+    captured_at: datetime
+    """Wall clock (UTC) of the frame."""
+    reason: str
+    """Why, in words."""
+    track_id: int | None = None
+    """Whom it concerns; None where it is nobody in particular."""
+    xyxy: tuple[float, ...] | None = None
+    """The person's box, (x1, y1, x2, y2) in pixels of the frame."""
+    keypoints: NDArray[np.floating[Any]] | None = None
+    """The person's joints, (x, y, score), shape (k, 3)."""
+    values: Mapping[str, float | str | bool] = field(default_factory=dict)
+    """What else the rule says: `zone`, `seconds`, `count`."""
+    is_state: bool = False
+    """It says how things are now, so only the last one of its kind counts; otherwise each one does."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Packet:
     """A frame and what is known about it so far."""
 
     frame: Frame
     instances: Instances | None = None
     """None until a stage has looked for people; a table of zero rows when it found nobody."""
+    events: tuple[Event, ...] = ()
+    """What rules saw happen in this frame."""
 
     @property
     def source_id(self) -> str:
@@ -273,7 +303,11 @@ class Packet:
 
     def with_instances(self, instances: Instances) -> "Packet":
         """Make the packet that the next stage gets."""
-        return Packet(self.frame, instances)
+        return replace(self, instances=instances)
+
+    def with_events(self, events: Iterable[Event]) -> "Packet":
+        """Make the packet that the next stage gets, with events added."""
+        return replace(self, events=(*self.events, *events))
 
 
 def _read_only(array: NDArray[Scalar]) -> NDArray[Scalar]:

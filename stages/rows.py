@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.skeletons import Skeleton
-from pipeline.types import NO_TRACK, Frame, Instances, Packet
+from pipeline.types import NO_TRACK, Event, Frame, Instances, Packet
 
 __all__ = [
     "BOX_COLUMNS",
     "FRAME_COLUMNS",
+    "event_object",
     "frame_object",
     "frame_values",
     "ids",
@@ -38,9 +39,9 @@ def frame_values(frame: Frame) -> tuple[str, int, float, str]:
     return frame.source_id, frame.index, round(frame.pts_seconds, _SECOND_DIGITS), utc(frame)
 
 
-def utc(frame: Frame) -> str:
+def utc(of: Frame | Event) -> str:
     """Give the capture time as ISO 8601 in UTC: `2025-06-01T12:00:00.250000Z`."""
-    return frame.captured_at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    return of.captured_at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def writable_text(text: str) -> str:
@@ -91,10 +92,14 @@ def frame_object(packet: Packet) -> dict[str, Any]:
     """Give all of a packet as what JSON can hold.
 
     Returns:
-        The values of FRAME_COLUMNS, and `people`: see `people_objects`; none where nobody looked for them.
+        The values of FRAME_COLUMNS, and `people`: see `people_objects`; none where nobody looked for them. Where a rule
+        saw something happen, `events` too: what, to whom and why.
     """
     frame: dict[str, Any] = dict(zip(FRAME_COLUMNS, frame_values(packet.frame), strict=True))
-    return frame | {"people": [] if packet.instances is None else people_objects(packet.instances)}
+    frame["people"] = [] if packet.instances is None else people_objects(packet.instances)
+    if packet.events:
+        frame["events"] = [_what_happened(event) for event in packet.events]
+    return frame
 
 
 def people_objects(instances: Instances) -> list[dict[str, Any]]:
@@ -118,6 +123,26 @@ def seed_joints(instances: Instances | None) -> list[list[list[float]]]:
     return [[[y, x, score] for x, y, score in person] for person in places or ()]
 
 
-def _round(values: NDArray[np.float32], digits: int) -> NDArray[np.floating[Any]]:
+def _round(values: NDArray[np.floating[Any]], digits: int) -> NDArray[np.floating[Any]]:
     # In float64, or 0.9 would be written as 0.8999999761581421; adding 0 turns -0.0 into 0.0.
     return np.round(values.astype(np.float64), digits) + 0.0
+
+
+def event_object(event: Event) -> dict[str, Any]:
+    """Give an event as values for JSON; `id`, `box` and `keypoints` are left out where it has none."""
+    when = (event.source_id, event.frame_index, round(event.pts_seconds, _SECOND_DIGITS), utc(event))
+    values: dict[str, Any] = {**dict(zip(FRAME_COLUMNS, when, strict=True)), **_what_happened(event)}
+    if event.xyxy is not None:
+        values["box"] = [round(side, _PIXEL_DIGITS) for side in event.xyxy]
+    if event.keypoints is not None:
+        places = _round(event.keypoints, _PIXEL_DIGITS)
+        places[..., 2] = _round(event.keypoints[..., 2], _SCORE_DIGITS)
+        values["keypoints"] = places.tolist()
+    return values
+
+
+def _what_happened(event: Event) -> dict[str, Any]:
+    """Give an event without what its frame says already."""
+    whom = {} if event.track_id is None else {"id": event.track_id}
+    what = {"rule": event.rule, "kind": event.kind, "state": event.is_state}
+    return {**what, **whom, "reason": event.reason, "values": dict(event.values)}

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pipeline import plugin
-from pipeline.types import Frame, Instances, Packet
+from pipeline.types import Event, Frame, Instances, Packet
 from stages.detectors.base import Detector
 from stages.poses.base import PoseModel
+from stages.rules.base import Rule
 from stages.sinks.base import FrameSink
 from stages.sources.base import FrameSource
 from trackers.base import Tracker
@@ -29,10 +30,12 @@ PLUGINS = {
         "either": "plugins_for_tests:Either",
     },
     "tracker": {"follower": "plugins_for_tests:Follower"},
+    "rule": {"head-count": "plugins_for_tests:HeadCount", "posture": "plugins_for_tests:Posture"},
     "sink": {
         "table": "plugins_for_tests:TableSink",
         "joints": "plugins_for_tests:JointSink",
         "ids": "plugins_for_tests:IdSink",
+        "happenings": "plugins_for_tests:HappeningsSink",
         "null": "stages.sinks.null:NullSink",
     },
 }
@@ -112,6 +115,17 @@ class Follower(Tracker):
         """Keep nothing."""
 
 
+class HeadCount(Rule):
+    """Says in every frame how many people there are."""
+
+    def update(self, frame: Frame, people: Instances) -> list[Event]:
+        return [self.event("count", frame, f"{len(people)} people", count=len(people))]
+
+
+class Posture(HeadCount):
+    needs: ClassVar[frozenset[str]] = frozenset({"track_id", "keypoints"})
+
+
 class TableSink(FrameSink):
     def targets(self) -> tuple[str, ...]:
         return (str(Path(self.out) / self.options.path),)
@@ -126,3 +140,7 @@ class JointSink(TableSink):
 
 class IdSink(TableSink):
     needs: ClassVar[frozenset[str]] = frozenset({"xyxy", "track_id"})
+
+
+class HappeningsSink(TableSink):
+    needs: ClassVar[frozenset[str]] = frozenset({"events"})

@@ -30,9 +30,10 @@ from pipeline.config import PluginConfig
 from pipeline.errors import ConfigError, MissingPackage, SinkError
 from pipeline.registry import PLUGINS, options_model, resolve, validate_options
 from pipeline.skeletons import COCO_17
-from pipeline.types import NO_TRACK, Frame, HostPixels, Instances, Packet, Stream
+from pipeline.types import NO_TRACK, Event, Frame, HostPixels, Instances, Packet, Stream
 from stages.detectors.base import Detector
 from stages.poses.base import PoseModel
+from stages.rules.base import Rule
 from stages.sinks.base import FrameSink
 from stages.sources.base import FrameSource
 from trackers.base import Tracker
@@ -42,10 +43,17 @@ BASES: dict[str, type] = {
     "detector": Detector,
     "pose": PoseModel,
     "tracker": Tracker,
+    "rule": Rule,
     "sink": FrameSink,
 }
 
-REQUIRED: dict[str, Any] = {"path": "street.mp4", "weights": "yolo11n.pt"}
+REQUIRED: dict[str, Any] = {
+    "path": "street.mp4",
+    "weights": "yolo11n.pt",
+    "polygon": [[0.1, 0.1], [0.9, 0.1], [0.5, 0.9]],
+    "a": [0.5, 0.1],
+    "b": [0.5, 0.9],
+}
 """Values for options that have no default, where nothing is opened."""
 
 WIDTH, HEIGHT = 64, 48
@@ -77,7 +85,7 @@ def make(role: str, name: str, *more: object, **options: object) -> Any:
 
 
 def make_any(role: str, name: str, out: Path) -> Any:
-    return make(role, name, *{"source": ("cam",), "sink": (out,)}.get(role, ()))
+    return make(role, name, *{"source": ("cam",), "sink": (out,), "rule": (name,)}.get(role, ()))
 
 
 # Every plug-in
@@ -329,7 +337,12 @@ def packets(columns: Collection[str]) -> Iterator[Packet]:
     for index, n in enumerate((0, 2, 0, 0, 3, 1)):
         for stream in streams:
             frame = Frame(stream, index, index / 25, captured_at, time.monotonic(), picture)
-            yield Packet(frame, people(n, columns) if columns else None)
+            packet = Packet(frame, people(n, columns) if columns else None)
+            yield packet.with_events([happening(frame)]) if "events" in columns else packet
+
+
+def happening(frame: Frame) -> Event:
+    return Event(frame.source_id, "door", "enter", frame.index, frame.pts_seconds, frame.captured_at, "because")
 
 
 CHAINS: tuple[tuple[str, ...], ...] = (
@@ -430,7 +443,7 @@ def test_targets_are_below_the_folder_of_the_run_and_known_before_opening(name: 
     sink: FrameSink = make("sink", name, out)
     assert all(Path(target).is_relative_to(out) for target in sink.targets())
     assert sink.overflow in {"block", "drop_oldest"}
-    assert sink.needs <= {"xyxy", "keypoints", "track_id"}
+    assert sink.needs <= {"xyxy", "keypoints", "track_id", "events"}
 
 
 # Trackers
@@ -661,3 +674,55 @@ def test_a_pose_model_keeps_the_rows_it_is_given(model: PoseModel, frames: list[
         assert np.array_equal(after.score, before.score)
         assert (after.track_id is None) == (before.track_id is None)
     assert ids(found[2]) == [4, 3, 2, NO_TRACK]
+
+
+# Rules
+
+
+def judged(name: str, frames: int = 60) -> list[Event]:
+    """Show a rule two people with joints who walk towards each other, and nobody in every tenth frame."""
+    rule: Rule = make("rule", name, "mine")
+    stream, picture = Stream("street"), HostPixels(np.zeros((480, 640, 3), np.uint8))
+    events = []
+    for index in range(frames):
+        frame = Frame(stream, index, index / 10, datetime(2026, 1, 2, tzinfo=UTC), 0.0, picture)
+        table = walkers(index)
+        people = table.with_columns(track_id=np.arange(len(table)) + 1)
+        events += rule.update(frame, people)
+    return events
+
+
+@each("rule")
+def test_an_event_says_of_which_rule_source_and_frame_it_is_and_why(name: str) -> None:
+    for event in judged(name):
+        assert (event.rule, event.source_id) == ("mine", "street")
+        assert event.pts_seconds == event.frame_index / 10
+        assert event.kind
+        assert event.reason
+        assert event.track_id in {None, 1, 2}
+
+
+@each("rule")
+def test_the_same_people_make_the_same_events_every_time(name: str) -> None:
+    first, second = ([(e.kind, e.frame_index, e.reason, dict(e.values)) for e in judged(name)] for _ in range(2))
+    assert first == second
+
+
+@each("rule")
+def test_a_rule_bears_nobody_and_people_without_identity(name: str) -> None:
+    rule: Rule = make("rule", name, "mine")
+    frame = Frame(
+        Stream("street"), 0, 0.0, datetime(2026, 1, 2, tzinfo=UTC), 0.0, HostPixels(np.zeros((9, 9, 3), np.uint8))
+    )
+    strangers = walkers(0).with_columns(track_id=[NO_TRACK, NO_TRACK])
+    found = [
+        event
+        for people in (Instances.empty(), strangers, Instances.empty(COCO_17))
+        for event in rule.update(frame, people)
+    ]
+    assert all(event.is_state and event.track_id is None for event in found)
+
+
+@each("rule")
+def test_a_rule_needs_columns_that_there_are(name: str) -> None:
+    assert find("rule", name).needs <= {"xyxy", "keypoints", "track_id"}

@@ -357,3 +357,34 @@ def test_stopping_a_street_half_way_leaves_a_playable_video_within_10_seconds(sh
     frames = read_report(out)["sources"]["people"]["delivered"]
     assert 0 < frames < 302
     assert count_frames(out / "people.mp4") == frames == len(read_lines(out / "people.jsonl"))
+
+
+@pytest.mark.slow
+@pytest.mark.shared
+def test_rules_say_who_came_and_went_in_a_real_clip(shared: Path, tmp_path: Path) -> None:
+    config = tmp_path / "rules.yaml"
+    weights = shared / "models" / "yolov8n-pose_int8_openvino_model"
+    config.write_text(
+        f"""
+        sources: [{shared / "video" / "one-by-one.mp4"}]
+        pose: {{kind: ultralytics, weights: {weights}, confidence: 0.1}}
+        track: bytetrack
+        rules: [presence, fall, pose, {{kind: line, id: middle, a: [0.5, 0], b: [0.5, 1], anchor: box}}]
+        sinks: [events, jsonl]
+        run: {{out: {tmp_path / "out"}, max_frames: 480}}
+        """
+    )
+    done = kinestream("run", str(config), "--json")
+    assert done.returncode == 0, done.stderr
+    events = read_lines(tmp_path / "out" / "events.jsonl")
+    of = [(event["rule"], event["kind"], event.get("id")) for event in events if not event["state"]]
+    assert [row for row in of if row[0] == "presence"] == [
+        ("presence", "enter", 1),
+        ("presence", "leave", 1),
+        ("presence", "enter", 2),
+        ("presence", "leave", 2),
+    ]
+    assert {kind for rule, kind, _ in of if rule == "middle"} == {"cross"}
+    assert not [row for row in of if row[0] in {"fall", "pose"}]  # everybody stands and walks
+    lines = read_lines(tmp_path / "out" / "people.jsonl")
+    assert sum(len(line.get("events", ())) for line in lines) == len(events)

@@ -17,7 +17,7 @@ from pipeline.registry import PLUGINS, options_model, resolve
 
 __all__ = ["check", "list_plugins"]
 
-_ROLES = ("source", "detector", "pose", "tracker", "sink")
+_ROLES = ("source", "detector", "pose", "tracker", "rule", "sink")
 
 
 def check(
@@ -43,6 +43,7 @@ def _flow(config: PipelineConfig, graph: Graph) -> str:
     lines = [f"source  {source.source_id}" for source in graph.sources]
     models = {"detect": config.detect, "pose": config.pose, "track": config.track}
     lines += [f"{verb:<7} {entry.kind}" for verb, entry in models.items() if entry is not None]
+    lines += [f"rule    {rule.id or rule.kind}" for rule in config.rules]
     lines += [f"sink    {sink.name}" for sink in graph.sinks]
     return "\n".join([*lines, "fits together"])
 

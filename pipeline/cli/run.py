@@ -34,6 +34,9 @@ def run(
     detector: DetectorName = None,
     pose: PoseName = None,
     tracker: TrackerName = None,
+    rule: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="What to watch for, by default options; may be repeated.")
+    ] = None,
     sink: Annotated[
         list[str] | None, typer.Option(metavar="KIND[=TARGET]", help="Where results go; may be repeated.")
     ] = None,
@@ -55,6 +58,8 @@ def run(
 
     `kinestream run street.mp4 --pose yolo11n-pose.pt --tracker bytetrack`
 
+    `kinestream run street.mp4 --rule presence --rule fall --sink events --sink video`
+
     `kinestream run street.mp4 -o sources.0.start_seconds=10 -o sources.0.every=2`
 
     `kinestream run my.yaml --max-frames 100`
@@ -64,8 +69,7 @@ def run(
     """
     tree = read_or_name(sources, preset)
     tree |= models(detector, pose, tracker)
-    if sink:
-        tree["sinks"] = sink
+    tree |= {section: value for section, value in (("rules", rule), ("sinks", sink)) if value}
     tree["run"] = run_settings(tree, out=out and str(out), max_frames=max_frames, device=device)
     raise typer.Exit(execute(checked(tree, overrides), Output(as_json, quiet, verbose)))
 

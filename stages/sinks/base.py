@@ -20,7 +20,7 @@ class FrameSink(Plugin, ABC):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
-    """Columns of `Instances` that the chain must provide: `xyxy`, `keypoints`, `track_id`."""
+    """What the chain must provide: columns of `Instances` (`xyxy`, `keypoints`, `track_id`), or `events`."""
     overflow: ClassVar[Overflow] = "block"
     """What happens when it cannot keep up: tables and files lose nothing."""
 

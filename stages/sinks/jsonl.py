@@ -26,6 +26,8 @@ class JsonlSink(FileSink):
     `box` is [x1, y1, x2, y2] and a joint [x, y, score], in pixels of the frame; `id` is null without an identity,
     and `keypoints` is left out where no pose was estimated. Names outside ASCII are escaped, as JSON allows.
 
+    Where a rule saw something happen, the line has `events` too: [{"rule", "kind", "state", "id", "reason", "values"}].
+
     Where a pose model looks at people in turns, each person also has `predicted`: true when nobody looked at them in
     this frame, and the joints moved along with the box.
     """

@@ -15,6 +15,7 @@ from pipeline.registry import PLUGINS
 from stages.decode import Decode
 from stages.detect import Detect
 from stages.pose import EstimatePose
+from stages.rule import Judge
 from stages.sink import Write
 from stages.track import Track
 
@@ -57,6 +58,17 @@ def test_stages_stand_in_the_order_of_the_flow() -> None:
     ]
 
 
+def test_rules_follow_the_tracker_in_their_order_under_their_names() -> None:
+    rules = ["head-count", {"kind": "head-count", "id": "door", "confidence": 0.1}]
+    graph = build(detect="finder", track="follower", rules=rules, sinks=["happenings"])
+    assert names(graph)[1] == ["detect", "track", "rules"]
+    judge = graph.stages[-1]
+    assert isinstance(judge, Judge)
+    made = [make() for make in judge._makers]
+    assert [rule.name for rule in made] == ["head-count", "door"]
+    assert [rule.options.confidence for rule in made] == [0.5, 0.1]  # type: ignore[attr-defined]
+
+
 def test_building_opens_and_starts_nothing(tmp_path: Path) -> None:
     threads = threading.active_count()
     build(tmp_path / "out", detect="finder", track="follower", sinks=["table", "null"])
@@ -88,11 +100,33 @@ def test_a_tracker_is_made_for_each_source() -> None:
             "sink 'joints' needs keypoints, but no earlier stage provides it: add 'pose' before it",
         ),
         (
+            {"detect": "finder", "rules": ["head-count"]},
+            "rules needs track_id, but no earlier stage provides it: add 'track' before it",
+        ),
+        (
+            {"detect": "finder", "track": "follower", "rules": ["head-count", "posture"]},
+            "rules needs keypoints, but no earlier stage provides it: add 'pose' before it",
+        ),
+        (
+            {"sinks": ["happenings"]},
+            "sink 'happenings' needs events, but no earlier stage provides it: add 'rules' before it",
+        ),
+        (
             {"pose": "one-stage", "sinks": ["null", {"kind": "ids", "id": "mine"}]},
             "sink 'mine' needs track_id, but no earlier stage provides it: add 'track' before it",
         ),
     ],
-    ids=["sources", "sinks", "boxes to track", "boxes to look into", "joints", "identities"],
+    ids=[
+        "sources",
+        "sinks",
+        "boxes to track",
+        "boxes to look into",
+        "joints",
+        "identities for rules",
+        "joints for a rule",
+        "events",
+        "identities",
+    ],
 )
 def test_what_is_missing_is_said_with_what_to_add(sections: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError) as caught:
@@ -239,3 +273,17 @@ def test_a_plugin_that_was_given_a_device_keeps_it() -> None:
 
 def test_without_a_word_the_device_is_left_to_the_plugin_that_chooses() -> None:
     assert parts(build(detect="finder", track="follower", sinks=["table", "null"]))["detect"].options.device == "auto"
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        (["head-count", "head-count"], "rules.1: there is a rule 'head-count' already; give each an id of its own"),
+        ([{"kind": "head-count", "confidence": 2}], r"rules.0.confidence: .*, got 2"),
+        (["head-cuont"], "Did you mean 'head-count'"),
+    ],
+    ids=["same name", "wrong option", "unknown"],
+)
+def test_a_wrong_rule_is_named_by_its_place(rules: list[Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        build(detect="finder", track="follower", rules=rules)

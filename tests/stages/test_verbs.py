@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 
 from pipeline import plugin
 from pipeline.errors import SinkError
-from pipeline.types import Frame, Instances, Packet
+from pipeline.types import Event, Frame, Instances, Packet
 from stages.decode import Decode
 from stages.detect import Detect
 from stages.detectors.base import Detector
 from stages.pose import EstimatePose
 from stages.poses.base import PoseModel
+from stages.rule import Judge
+from stages.rules.base import Rule
 from stages.sink import Write
 from stages.sinks.base import FrameSink
 from stages.sources.synthetic import Options, SyntheticSource
@@ -154,6 +156,49 @@ async def test_a_frame_without_a_table_is_tracked_as_a_frame_without_people() ->
     await stage.close()
     assert packet.instances is not None
     assert len(packet.instances) == 0
+
+
+class Echo(Rule):
+    """Says which frames it has seen so far."""
+
+    def __init__(self, name: str = "echo", needs: frozenset[str] = frozenset({"track_id"})) -> None:
+        super().__init__(plugin.Options(), name)
+        self.needs = needs  # type: ignore[misc] # of a class; here, of this one
+        self.seen: list[int] = []
+
+    def update(self, frame: Frame, people: Instances) -> list[Event]:
+        self.seen.append(frame.index)
+        return [self.event("seen", frame, f"{self.seen}, {len(people)} people")]
+
+
+async def test_each_source_has_rules_of_its_own_until_it_ends() -> None:
+    stage = Judge([Echo, lambda: Echo("other")])
+    reasons = {}
+    for index, source in ((0, "a"), (0, "b"), (1, "a")):
+        (packet,) = await stage.process([make_packet(index, source, SOMEBODY)])
+        reasons[source] = [(event.rule, event.source_id, event.reason) for event in packet.events]
+    await stage.end_source("a")
+    (again,) = await stage.process([make_packet(2, "a", SOMEBODY)])
+    await stage.close()
+    assert reasons["a"] == [("echo", "a", "[0, 1], 1 people"), ("other", "a", "[0, 1], 1 people")]
+    assert reasons["b"] == [("echo", "b", "[0], 1 people"), ("other", "b", "[0], 1 people")]
+    assert [event.reason for event in again.events] == ["[2], 1 people"] * 2
+
+
+async def test_rules_see_a_frame_without_a_table_as_one_without_people() -> None:
+    stage = Judge([Echo])
+    (packet,) = await stage.process([Packet(make_frame(0))])
+    await stage.close()
+    assert [event.reason for event in packet.events] == ["[0], 0 people"]
+    assert packet.instances is None
+
+
+async def test_rules_need_what_any_of_them_needs_and_take_one_frame_at_a_time() -> None:
+    stage = Judge([Echo, lambda: Echo("joints", frozenset({"keypoints"}))])
+    await stage.close()
+    assert stage.needs == {"track_id", "keypoints"}
+    assert stage.provides == {"events"}
+    assert stage.max_batch == 1
 
 
 async def test_a_sink_takes_out_what_it_has_written_and_leaves_the_culprit_leftmost() -> None:

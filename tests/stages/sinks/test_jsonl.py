@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import SinkError
-from pipeline.types import NO_TRACK, Instances, Packet
+from pipeline.types import NO_TRACK, Event, Instances, Packet
 from stages.sinks.jsonl import JsonlSink, Options
 
 MakePacket = Callable[..., Packet]
@@ -47,6 +47,15 @@ def test_a_frame_without_people_is_a_line(tmp_path: Path, packet: MakePacket, pe
         "captured_at": "2026-01-02T03:04:30.678900Z",
         "people": [],
     }
+
+
+def test_what_a_rule_saw_is_in_the_line_of_its_frame(tmp_path: Path, packet: MakePacket) -> None:
+    happened = packet(0)
+    frame = happened.frame
+    event = Event("cam", "door", "enter", 0, 0.0, frame.captured_at, "inside", track_id=7, values={"count": 3})
+    assert written(happened.with_events([event]), tmp_path)["events"] == [
+        {"rule": "door", "kind": "enter", "state": False, "id": 7, "reason": "inside", "values": {"count": 3}}
+    ]
 
 
 def test_a_line_is_exactly_this(tmp_path: Path, packet: MakePacket) -> None:

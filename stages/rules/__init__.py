@@ -1,0 +1,1 @@
+"""Rules that turn tracks into events: one file a plug-in."""
