@@ -97,7 +97,8 @@ class Bodies:
 
         So thighs that point at the camera count as those that are seen from the side. How far a hanging thigh would
         reach is taken from the torso, or from the shin below it where that reaches less far: a camera that looks down
-        sees both short, and somebody on a chair has shins that hang.
+        sees both short, and somebody on a chair has shins that hang. NaN where no ankle is seen: without it, a steep
+        look at somebody who stands and a chair are the same.
         """
         length = self.torso_px * _THIGH / TORSO
         sides = [self._thigh_cosine(side, length) for side in ("left", "right")]
@@ -106,7 +107,7 @@ class Bodies:
 
     def _thigh_cosine(self, side: str, length: Floats) -> Floats:
         hip, knee, ankle = (self.joint(f"{side}_{name}")[:, 1] for name in ("hip", "knee", "ankle"))
-        reach: Floats = (knee - hip) / np.maximum(np.fmin(length, ankle - knee), _SHORTEST_PX)
+        reach: Floats = (knee - hip) / np.maximum(np.minimum(length, ankle - knee), _SHORTEST_PX)
         return reach
 
     @cached_property

@@ -7,8 +7,8 @@ was said last holds for gap_seconds; then the posture ends, with the words that 
 Kinds are `hands_up`, `sitting`, `lying` and, for the end, `hands_up_end`, `sitting_end`, `lying_end`: so that somebody
 who waits for raised hands needs to look at nothing but the kind. The value `seconds` is how long it has lasted.
 
-A squat counts as sitting. Somebody who lies in line with the camera is not seen to lie: the torso looks short, not
-tilted.
+A squat counts as sitting. Sitting is judged where an ankle is seen, so nobody sits behind a desk. Somebody who lies in
+line with the camera is not seen to lie: the torso looks short, not tilted.
 """
 
 import math
@@ -63,15 +63,14 @@ class Options(plugin.Options):
     """The hands are down again when they are this much lower than hands_margin. Chosen: half the way to the
     shoulders."""
     sitting_thigh_degrees: Degrees = 50.0
-    """Thighs, both that are seen, at least this far from hanging down. Chosen: 90 on a chair seen from the side, 55
-    where the camera looks down at 30 degrees on somebody who faces it (steeper, it is not seen); in a walk 30 at most,
-    and one leg less."""
+    """Thighs, both that are seen with their ankles, at least this far from hanging down, as told by their reach against
+    that of the shins. Chosen: 90 on a chair seen from the side, 55 where the camera looks down at 30 degrees on
+    somebody who faces it; in a walk 30 at most, and one leg less."""
     sitting_torso_degrees: Degrees = 35.0
     """A torso up to this far from upright. Chosen: who leans further forward on a chair is about to get up."""
     lying_degrees: Degrees = 60.0
-    """Torso and long axis of the body at least this far from vertical. Hands are not up while the torso
-    is. Chosen: of somebody who bends over, the torso reaches 90, but the line from shoulders to ankles stays below
-    45."""
+    """Torso and long axis of the body at least this far from vertical. Hands are not up while the torso is. Chosen: of
+    somebody who bends over, the torso reaches 90, but the line from shoulders to ankles stays below 45."""
     hysteresis_degrees: Degrees = 15.0
     """By how much angles may fall back. Chosen: joints flicker by 5 to 10 degrees."""
     min_seconds: Seconds = 0.5

@@ -148,3 +148,11 @@ def test_a_camera_that_looks_down_tells_standing_from_sitting(
     )
     (degrees,) = bodies(people).thigh_degrees
     assert low <= degrees <= high
+
+
+def test_where_no_ankle_is_seen_nobody_says_what_the_thighs_do() -> None:
+    people = people_of(SIT)
+    hidden = np.array(people.keypoint_score)
+    hidden[:, [COCO_17.joints.index(f"{side}_ankle") for side in ("left", "right")]] = 0.1
+    assert np.isfinite(bodies(people).thigh_degrees).all()
+    assert np.isnan(bodies(people.with_columns(keypoint_score=hidden)).thigh_degrees).all()
