@@ -86,7 +86,7 @@ class RunConfig(BaseModel):
     out: Path | None = None
     """Folder of the results; by default `runs/DATE-TIME`."""
     device: str = "auto"
-    """Where models run that can choose: `auto`, `cpu` or `cuda:N`."""
+    """Where models run that can choose: `auto`, `cpu`, `cuda:N`, or `cuda:0,1` where several may share the work."""
     max_frames: int | None = Field(default=None, ge=1)
     """End each source after so many frames."""
     max_age_seconds: float = Field(default=0.5, gt=0)

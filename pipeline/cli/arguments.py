@@ -36,7 +36,10 @@ DetectorName = Annotated[str | None, typer.Option(metavar="NAME|PATH|none", help
 PoseName = Annotated[str | None, typer.Option(metavar="NAME|PATH|none", help="Who finds joints.")]
 TrackerName = Annotated[str | None, typer.Option(metavar="NAME|none", help="Who keeps identities.")]
 MaxFrames = Annotated[int | None, typer.Option(min=1, help="End each source after so many frames.")]
-Device = Annotated[str | None, typer.Option(metavar="auto|cpu|cuda:N", help="Where models run.")]
+Device = Annotated[
+    str | None,
+    typer.Option(metavar="auto|cpu|cuda:N", help="Where models run; `cuda:0,1` shares the people among two GPUs."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON on stdout, and nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log everything, and show where errors come from.")]

@@ -50,7 +50,9 @@ def pose(  # noqa: PLR0913 - the arguments of a command are its options
     size: Annotated[
         str | None, typer.Option("--image-size", metavar="HEIGHTxWIDTH", help="What the network sees: 256x192.")
     ] = None,
-    device: Annotated[str | None, typer.Option(metavar="auto|cpu|cuda:N", help="Where it runs.")] = None,
+    device: Annotated[
+        str | None, typer.Option(metavar="auto|cpu|cuda:N", help="Where it runs; `cuda:0,1` on two GPUs.")
+    ] = None,
     engine: Annotated[str | None, typer.Option(metavar="auto|torch|openvino|...", help="What runs it.")] = None,
     precision: Annotated[str | None, typer.Option(metavar="auto|f32|bf16|...", help="Of its arithmetic.")] = None,
     batch: Annotated[
