@@ -29,6 +29,7 @@ demo: $(READY)  ## show what Kinestream does, without a camera or a video of you
 	@$(BIN)/kinestream demo $(DEMO_ARGS)
 
 test: $(READY)  ## run all tests
+	@.ci/test-packages
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: $(READY)  ## lint, format, types, and the rules of the house

@@ -21,7 +21,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 TARGETS = set(re.findall(r"(?m)^([a-z]+):", MAKEFILE))
 COMMANDS = set(typer.main.get_group(app).commands)
-SCRIPTS = [".ci/run", ".ci/setup", "deploy/mosquitto/start.sh"]
+SCRIPTS = [".ci/run", ".ci/setup", ".ci/test-packages", "deploy/mosquitto/start.sh"]
 PACKAGED = ("configs", "pipeline", "stages", "trackers")
 
 
