@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 from pipeline.errors import ChannelClosed
 from pipeline.stage import Overflow
-from pipeline.types import Packet
+from pipeline.types import Packet, SourceStatus
 
-__all__ = ["Channel", "ChannelStatistics", "Collector", "Item", "SourceEnded"]
+__all__ = ["Channel", "ChannelStatistics", "Collector", "Item", "Mark", "SourceEnded"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,9 @@ class SourceEnded:
     source_id: str
 
 
-Item = Packet | SourceEnded
+Mark = SourceEnded | SourceStatus
+"""What travels between packets. Marks always fit into a channel, and none is ever dropped."""
+Item = Packet | Mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,16 @@ class Channel:
             if isinstance(item, Packet):
                 self._peak = max(self._peak, len(self._items))
             self._wake_receiver()
+
+    def put(self, mark: Mark) -> None:
+        """Add a mark, from anybody, without waiting. Of the states of one source that wait, the last one is enough."""
+        if isinstance(mark, SourceStatus):
+            for position, item in enumerate(self._items):
+                if isinstance(item, SourceStatus) and item.source_id == mark.source_id:
+                    del self._items[position]
+                    break
+        self._items.append(mark)
+        self._wake_receiver()
 
     async def receive(self, limit: int) -> list[Item]:
         """Wait for one item, then take what is there, up to `limit`: packets, or a single mark, never both.
@@ -200,9 +212,13 @@ class Collector:
         channel.listen(self._mark_ready)
 
     def seal(self) -> None:
-        """Say that no channel will be added: the end of the last one is the end of all."""
+        """Say that the end of the last channel is the end of all. Until then others may still be added."""
         self._sealed = True
         self._wake()
+
+    def unseal(self) -> None:
+        """Say that another channel will come, even if the last one ends before."""
+        self._sealed = False
 
     async def receive(self, limit: int) -> list[Item]:
         """Wait for one packet, then take what is there, up to `limit`; or a single `SourceEnded`.

@@ -8,6 +8,8 @@
     track: bytetrack                     # a bare name means: all options at their defaults
     rules:
       - {kind: zone, id: door, polygon: [[0.4, 0.5], [0.6, 0.5], [0.6, 1], [0.4, 1]]}
+    privacy:
+      mask: {street: [[[0, 0], [0.2, 0], [0.2, 0.3], [0, 0.3]]]}
     sinks:
       - jsonl
       - {kind: video, path: "{source}.mp4"}
@@ -32,7 +34,7 @@ from pipeline.errors import ConfigError
 from pipeline.registry import explain, shorthand
 from pipeline.secrets import mask_tree, remember_secret
 
-__all__ = ["PipelineConfig", "PluginConfig", "RunConfig", "build_config", "presets", "read_yaml"]
+__all__ = ["PipelineConfig", "PluginConfig", "PrivacyConfig", "RunConfig", "build_config", "presets", "read_yaml"]
 
 Tree = dict[str, Any]
 
@@ -95,8 +97,21 @@ class RunConfig(BaseModel):
     """How long a stop may take to finish what was read."""
     max_open_files: int = Field(default=4, ge=1)
     """How many sources that are not live are read at the same time; the others wait."""
+    keep_running: bool = False
+    """Go on when there is no source (any more): for programs that add sources while it runs."""
     file_buffer_frames: int = Field(default=8, ge=1)
     """How many frames of a file are decoded ahead."""
+
+
+class PrivacyConfig(BaseModel):
+    """What nobody may see."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    mask: dict[str, list[Any]] = Field(default_factory=dict)
+    """Name of a source (`*`: every one) -> polygons that are painted over before anybody looks at a picture."""
+    skeleton_only: bool = False
+    """Sinks get a blank picture: people are drawn, and nothing of what the camera saw."""
 
 
 class PipelineConfig(_Masked):
@@ -109,6 +124,7 @@ class PipelineConfig(_Masked):
     pose: PluginConfig | None = None
     track: PluginConfig | None = None
     rules: list[PluginConfig] = Field(default_factory=list)
+    privacy: PrivacyConfig = Field(default_factory=PrivacyConfig)
     sinks: list[PluginConfig] = Field(default_factory=list)
     run: RunConfig = Field(default_factory=RunConfig)
 
@@ -122,7 +138,11 @@ class PipelineConfig(_Masked):
         try:
             return cls.model_validate(tree)
         except ValidationError as error:
-            allowed = {"": ["preset", *cls.model_fields], "run": list(RunConfig.model_fields)}
+            allowed = {
+                "": ["preset", *cls.model_fields],
+                "privacy": list(PrivacyConfig.model_fields),
+                "run": list(RunConfig.model_fields),
+            }
             raise ConfigError(explain(error, "", allowed)) from None
 
 

@@ -5,6 +5,7 @@
     │   ├── UnknownPlugin        no plug-in of that name; the closest one is offered
     │   └── MissingPackage       the plug-in needs a package that is not installed
     ├── SourceError              a source cannot be opened or read any further        exit 1
+    │   └── AuthenticationFailed a camera refuses the credentials; tried again slowly
     ├── WeightsError             weights are missing, damaged or of the wrong kind    exit 1
     ├── StageError               a model or tracker keeps failing; cause attached     exit 1
     ├── SinkError                an output cannot be written; cause attached          exit 1
@@ -18,6 +19,7 @@ A message says what is wrong, what was got, what was expected and what to do. Me
 from pipeline.secrets import mask
 
 __all__ = [
+    "AuthenticationFailed",
     "ChannelClosed",
     "ConfigError",
     "MissingPackage",
@@ -57,6 +59,10 @@ class MissingPackage(ConfigError):
 
 class SourceError(PipelineError):
     """A source cannot be opened, or cannot be read any further."""
+
+
+class AuthenticationFailed(SourceError):
+    """A source refuses the credentials it was given."""
 
 
 class WeightsError(PipelineError):

@@ -1,6 +1,6 @@
 """Configuration -> checked chain. A pure function: nothing is opened, read or written.
 
-    sources -> [detect] -> [pose] -> [track] -> [rules] -> sinks
+    sources -> [detect] -> [pose] -> [track] -> [rules] -> [blank] -> sinks
 
 Every plug-in is found, its options are checked, and each part must get the columns it needs from the parts before it.
 """
@@ -13,13 +13,19 @@ from typing import Any
 
 from pipeline.config import PipelineConfig, PluginConfig
 from pipeline.errors import ConfigError
-from pipeline.registry import options_model, resolve, validate_options
+from pipeline.registry import options_model, resolve, shorthand, validate_options
 from pipeline.stage import Sink, Source, Stage
+from pipeline.types import Frame
 
-__all__ = ["Graph", "build"]
+__all__ = ["Graph", "build", "make_sources"]
 
 _PROVIDER = {"xyxy": "detect", "keypoints": "pose", "track_id": "track", "events": "rules"}
 """Which section of a configuration to add when a column is missing."""
+
+
+def nothing_hidden(frame: Frame) -> Frame:
+    """Give a frame as it is."""
+    return frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,8 @@ class Graph:
     sources: tuple[Source, ...]
     stages: tuple[Stage, ...]
     sinks: tuple[Sink, ...]
+    hide: Callable[[Frame], Frame] = nothing_hidden
+    """What each frame goes through as soon as it was read, also of sources that come later: privacy masks."""
 
 
 def build(config: PipelineConfig, out: Path) -> Graph:
@@ -42,23 +50,50 @@ def build(config: PipelineConfig, out: Path) -> Graph:
         ConfigError: A plug-in or option is unknown or wrong, something is missing, two parts are in each other's way.
         SourceError: A source's path matches nothing.
     """
-    graph = Graph(sources=_sources(config), stages=_stages(config), sinks=_sinks(config, out))
+    sources = _sources(config)
+    graph = Graph(sources, _stages(config), _sinks(config, out), _masks(config, sources))
     _check_columns(graph)
     return graph
 
 
+def make_sources(config: PipelineConfig, entry: PluginConfig | str, *, where: str = "source") -> list[Source]:
+    """Make the sources that one entry stands for, to be added to a run (`Runner.add`).
+
+    Args:
+        config: Of the run: device and masks are taken from there.
+        entry: As in the section `sources` of a configuration; a bare text too.
+        where: Where it stands, for messages.
+
+    Raises:
+        ConfigError: A plug-in or option is unknown or wrong.
+        SourceError: The path matches nothing.
+    """
+    if isinstance(entry, str):
+        entry = PluginConfig.model_validate(shorthand("source", entry))
+    plugin = resolve("source", entry.kind)
+    options = validate_options(plugin, _with_device(plugin, entry, config), where)
+    decode = resolve("stage", "decode")
+    return [decode(expanded) for expanded in plugin.expand(options, entry.id)]
+
+
 def _sources(config: PipelineConfig) -> tuple[Source, ...]:
-    if not config.sources:
+    if not config.sources and not config.run.keep_running:
         msg = "sources: nothing to watch; name at least one file, folder, URL or camera"
         raise ConfigError(msg)
-    decode = resolve("stage", "decode")
     sources: list[Source] = []
     for position, entry in enumerate(config.sources):
-        plugin = resolve("source", entry.kind)
-        options = validate_options(plugin, _with_device(plugin, entry, config), f"sources.{position}")
-        sources += [decode(expanded) for expanded in plugin.expand(options, entry.id)]
+        sources += make_sources(config, entry, where=f"sources.{position}")
     _make_unique(sources)
     return tuple(sources)
+
+
+def _masks(config: PipelineConfig, sources: Iterable[Source]) -> Callable[[Frame], Frame]:
+    """Make what hides parts of pictures; a mask must have its source, unless more sources may come."""
+    if not config.privacy.mask:
+        return nothing_hidden
+    known = None if config.run.keep_running else [source.source_id for source in sources]
+    hide: Callable[[Frame], Frame] = resolve("stage", "mask")(config.privacy.mask, known).hide
+    return hide
 
 
 def _make_unique(sources: list[Source]) -> None:
@@ -98,6 +133,8 @@ def _stages(config: PipelineConfig) -> tuple[Stage, ...]:
         stages.append(resolve("stage", verb)(_maker(plugin, options)))
     if config.rules:
         stages.append(resolve("stage", "rules")(_rules(config)))
+    if config.privacy.skeleton_only:
+        stages.append(resolve("stage", "blank")())
     return tuple(stages)
 
 

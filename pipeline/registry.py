@@ -21,9 +21,11 @@ __all__ = ["EXTRAS", "PLUGINS", "explain", "options_model", "resolve", "shorthan
 
 PLUGINS: Final[dict[str, dict[str, str]]] = {
     "source": {
+        "camera": "stages.sources.camera:CameraSource",
         "file": "stages.sources.file:FileSource",
         "images": "stages.sources.images:ImagesSource",
         "pan": "stages.sources.pan:PanSource",
+        "rtsp": "stages.sources.rtsp:RtspSource",
         "synthetic": "stages.sources.synthetic:SyntheticSource",
     },
     "detector": {
@@ -40,6 +42,9 @@ PLUGINS: Final[dict[str, dict[str, str]]] = {
     },
     "tracker": {
         "bytetrack": "trackers.bytetrack:ByteTrack",
+        "ocsort": "trackers.ocsort:OcSort",
+        "similarity": "trackers.similarity:Similarity",
+        "sort": "trackers.sort:Sort",
     },
     "rule": {
         "crowd": "stages.rules.crowd:CrowdRule",
@@ -56,14 +61,19 @@ PLUGINS: Final[dict[str, dict[str, str]]] = {
         "json": "stages.sinks.json:JsonSink",
         "jsonl": "stages.sinks.jsonl:JsonlSink",
         "mot": "stages.sinks.mot:MotSink",
+        "mqtt": "stages.sinks.mqtt:MqttSink",
         "null": "stages.sinks.null:NullSink",
         "parquet": "stages.sinks.parquet:ParquetSink",
+        "publish": "stages.sinks.publish:PublishSink",
         "seed-csv": "stages.sinks.seed_csv:SeedCsvSink",
         "seed-json": "stages.sinks.seed_json:SeedJsonSink",
         "sheet": "stages.sinks.sheet:SheetSink",
         "video": "stages.sinks.video:VideoSink",
+        "window": "stages.sinks.window:WindowSink",
     },
     "stage": {
+        "mask": "stages.privacy:Mask",
+        "blank": "stages.privacy:Blank",
         "decode": "stages.decode:Decode",
         "detect": "stages.detect:Detect",
         "pose": "stages.pose:EstimatePose",
@@ -76,6 +86,7 @@ PLUGINS: Final[dict[str, dict[str, str]]] = {
         "evaluate": "stages.evaluation.commands:app",
         "export": "stages.engines.commands:app",
         "models": "stages.zoo.commands:app",
+        "track": "stages.tracking.commands:app",
     },
 }
 
@@ -95,14 +106,24 @@ LOADERS: Final = {
 that matches the text whole, case ignored."""
 
 SOURCE_PATTERNS: Final = (
-    (r"(?!\w[\w+.-]*://).+\.(bmp|jpe?g|png|tiff?|webp)", "images"),
-    (r"(?!\w[\w+.-]*://).+", "file"),
+    (r"\d+|/dev/video\d+|/dev/v4l/.+", "camera", "path"),
+    (r"https?://[^?]+\.(avi|m4v|mkv|mov|mp4|webm)(\?.*)?", "file", "path"),
+    (r"(rtsps?|rtmps?|srt|https?|udp|rtp|tcp|tls)://.+", "rtsp", "url"),
+    (r"(?!\w[\w+.-]*://).+\.(bmp|jpe?g|png|tiff?|webp)", "images", "path"),
+    (r"(?!\w[\w+.-]*://).+", "file", "path"),
 )
-"""Which source reads a bare text that names no plug-in; the first pattern that matches it whole, case ignored."""
+"""Which source reads a bare text that names no plug-in, and the option it goes into; the first pattern that matches it
+whole, case ignored."""
+
+_TARGETS: Final = {"publish": "url"}
+"""The option that `--sink KIND=TARGET` sets, where it is not `path`."""
 
 EXTRAS: Final = {
+    "aiomqtt": "live",
     "faster_coco_eval": "evaluate",
+    "ffmpeg": "live",
     "gdown": "drive",
+    "imageio_ffmpeg": "live",
     "nncf": "int8",
     "onnx": "onnx",
     "onnxruntime": "onnx",
@@ -111,6 +132,7 @@ EXTRAS: Final = {
     "pyarrow": "parquet",
     "torch": "torch",
     "torchvision": "torch",
+    "trackeval": "evaluate",
     "ultralytics": "ultralytics",
 }
 """Import name of an optional package -> the extra of this distribution that installs it."""
@@ -131,11 +153,11 @@ def shorthand(role: str, text: str) -> dict[str, Any]:
     """
     if role == "sink":
         name, equals, target = text.partition("=")
-        return {"kind": name, "path": target} if equals else {"kind": name}
+        return {"kind": name, _TARGETS.get(name, "path"): target} if equals else {"kind": name}
     if text in PLUGINS[role]:
         return {"kind": text}
     if role == "source":
-        return {"kind": _source_kind(text), "path": text}
+        return _source(text)
     is_misspelt = not Path(text).exists() and difflib.get_close_matches(text, PLUGINS[role], n=1, cutoff=0.8)
     if role not in LOADERS or is_misspelt:
         raise _unknown(role, text)
@@ -143,12 +165,12 @@ def shorthand(role: str, text: str) -> dict[str, Any]:
     return {"kind": kind, "weights": text}
 
 
-def _source_kind(text: str) -> str:
+def _source(text: str) -> dict[str, Any]:
     if Path(text).is_dir():
-        return "images"
-    for pattern, kind in SOURCE_PATTERNS:
+        return {"kind": "images", "path": text}
+    for pattern, kind, option in SOURCE_PATTERNS:
         if re.fullmatch(pattern, text, re.IGNORECASE):
-            return kind
+            return {"kind": kind, option: text}
     msg = f"no source reads '{text}'. Known: {', '.join(sorted(PLUGINS['source']))}"
     raise UnknownPlugin(msg)
 

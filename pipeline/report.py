@@ -41,6 +41,7 @@ def make_report(runner: Runner, config: PipelineConfig, error: PipelineError | N
     in_flight = runner.in_flight()
     telemetry = runner.telemetry
     failures = [str(failure) for failure in runner.failures]
+    readers = {loop.source.source_id: loop.source.description for loop in runner.sources.loops}
     return {
         "sources": {
             source_id: {
@@ -51,7 +52,10 @@ def make_report(runner: Runner, config: PipelineConfig, error: PipelineError | N
                 "corrupt_frames": counts.corrupt_frames,
                 "frames_per_second": round(counts.frames_per_second, 2),
                 "identities": counts.identities,
+                "connections": counts.connections,
+                "decoder": readers.get(source_id, ""),
                 "state": counts.state,
+                "since": counts.since.isoformat(timespec="milliseconds"),
                 "error": counts.error,
             }
             for source_id, counts in telemetry.sources.items()

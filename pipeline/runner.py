@@ -5,6 +5,8 @@
 Three ways to end: the sources end and everything drains; `stop()` ends the sources and drains what was read, for at
 most `drain_timeout_seconds`; cancelling `run()` ends everything at once. In each case every part is closed after its
 last call, in bounded time.
+
+While it runs, sources may come and go: `Runner.sources`.
 """
 
 import asyncio
@@ -13,14 +15,15 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from pipeline.channel import Channel, ChannelStatistics, Collector
+from pipeline.channel import Channel, ChannelStatistics
 from pipeline.config import RunConfig
 from pipeline.errors import PipelineError, SinkError, StageError
 from pipeline.graph import Graph
-from pipeline.loops import FanOut, Inbox, Loop, Outbox, PassOn, SinkLoop, SourceLoop, StageLoop
-from pipeline.stage import Overflow, Sink, Stage
-from pipeline.telemetry import SinkCounts, SourceCounts, Telemetry
-from pipeline.types import Packet
+from pipeline.inputs import Inputs
+from pipeline.loops import FanOut, Inbox, Loop, Outbox, PassOn, SinkLoop, StageLoop
+from pipeline.stage import Sink, Stage
+from pipeline.telemetry import SinkCounts, Telemetry
+from pipeline.types import Packet, SourceStatus
 
 __all__ = ["Runner"]
 
@@ -50,17 +53,16 @@ class Runner:
         self.telemetry = Telemetry(clock)
         self.late: tuple[str, ...] = ()
         """Who had not finished when a stop ran out of time."""
+        self.sources = Inputs(self.settings, graph.hide, self.telemetry, clock)
         self._clock = clock
-        self._collector = Collector()
         self._channels: list[Channel] = []
-        self._source_loops: list[SourceLoop] = []
         self._stage_loops: list[StageLoop] = []
         self._sink_loops: list[SinkLoop] = []
-        self._source_tasks: list[asyncio.Task[None]] = []
         self._deadline: asyncio.Timeout | None = None
         self._stopped_at: float | None = None
-        for source in graph.sources:
-            self.telemetry.sources[source.source_id] = SourceCounts()
+        self._is_flowing = False
+        self.telemetry.on_status = self._tell_sinks
+        self.sources.add(*graph.sources)
         for sink in graph.sinks:
             self.telemetry.sinks[sink.name] = SinkCounts()
 
@@ -96,25 +98,24 @@ class Runner:
         if self._stopped_at is not None:
             return
         self._stopped_at = self._clock()
-        for task in self._source_tasks:
-            task.cancel()
+        self.sources.stop()
         if self._deadline is not None:
-            drain_seconds = self.settings.drain_timeout_seconds if self._source_tasks else 0.0
+            drain_seconds = self.settings.drain_timeout_seconds if self._is_flowing else 0.0
             self._deadline.reschedule(asyncio.get_running_loop().time() + drain_seconds)
 
     @property
     def failures(self) -> list[PipelineError]:
         """What failed without ending the run: sources, and sinks that went down."""
-        failures: list[PipelineError] = [loop.failure for loop in self._source_loops if loop.failure]
+        failures: list[PipelineError] = [loop.failure for loop in self.sources.loops if loop.failure]
         failures += [loop.failure for loop in self._sink_loops if loop.failure]
         return failures
 
     def in_flight(self) -> Counter[str]:
         """Count, by source, the packets that are somewhere between their source and the sinks' channels."""
-        places: list[Packet] = [*self._collector.packets()]
+        places: list[Packet] = [*self.sources.collector.packets()]
         for channel in self._channels:
             places += channel.packets()
-        loops: tuple[Loop, ...] = (*self._source_loops, *self._stage_loops)
+        loops: tuple[Loop, ...] = (*self.sources.loops, *self._stage_loops)
         for loop in loops:
             places += [item for item in loop.holding if isinstance(item, Packet)]
         return Counter(packet.source_id for packet in places)
@@ -153,11 +154,11 @@ class Runner:
             SinkLoop(sink, channel, self.telemetry, self._on_sink_failure)
             for sink, channel in zip(self.graph.sinks, sink_channels, strict=True)
         ]
-        outbox: Outbox = FanOut(sink_channels, self.telemetry)
+        outbox: Outbox = FanOut(sink_channels, self.telemetry, self.sources.note_through)
         stages = self.graph.stages or (PassOn(),)
         for position in range(len(stages) - 1, -1, -1):
             stage = stages[position]
-            inbox: Inbox = self._collector
+            inbox: Inbox = self.sources.collector
             if position > 0:
                 inbox = Channel(stage.name, capacity=stage.max_batch)
                 self._channels.append(inbox)
@@ -165,23 +166,10 @@ class Runner:
             self._stage_loops.insert(0, StageLoop(stage, inbox, outbox, self.telemetry, max_age_seconds))
             if isinstance(inbox, Channel):
                 outbox = inbox
-        slots = asyncio.Semaphore(self.settings.max_open_files)
-        for source in self.graph.sources:
-            channel = self._source_channel(source.source_id, live=source.live)
-            self._source_loops.append(
-                SourceLoop(source, channel, self.telemetry, slots, self.settings.max_frames),
-            )
-            self._collector.add(channel)
-        self._collector.seal()
 
-    def _source_channel(self, source_id: str, *, live: bool) -> Channel:
-        capacity = 1 if live else self.settings.file_buffer_frames
-        overflow: Overflow = "drop_oldest" if live else "block"
-
-        def on_drop(packet: Packet) -> None:
-            self.telemetry.drop(packet, "decode", "overflow")
-
-        return Channel(f"after {source_id}", capacity, overflow, on_drop, source_id)
+    def _tell_sinks(self, status: SourceStatus) -> None:
+        for loop in self._sink_loops:
+            loop.inbox.put(status)
 
     def _sink_channel(self, sink: Sink) -> Channel:
         counts = self.telemetry.sinks[sink.name]
@@ -196,10 +184,12 @@ class Runner:
             workers: tuple[Loop, ...] = (*self._sink_loops, *self._stage_loops)
             for worker in workers:
                 tasks.create_task(worker.run(), name=worker.name)
-            self._source_tasks = [tasks.create_task(loop.run(), name=loop.name) for loop in self._source_loops]
+            self.sources.start(tasks)
+            self._is_flowing = True
+        self.sources.stop()
 
     def _name_the_late(self) -> None:
-        loops: tuple[Loop, ...] = (*self._source_loops, *self._stage_loops, *self._sink_loops)
+        loops: tuple[Loop, ...] = (*self.sources.loops, *self._stage_loops, *self._sink_loops)
         self.late = tuple(loop.name for loop in loops if not loop.finished)
         if self.late:
             _log.warning(
@@ -210,8 +200,8 @@ class Runner:
 
     def _on_sink_failure(self, error: SinkError) -> None:
         anyone_up = any(loop.is_up for loop in self._sink_loops)
-        anyone_live = any(source.live for source in self.graph.sources)
-        if not anyone_up and not anyone_live:
+        anyone_waits = self.settings.keep_running or any(loop.source.live for loop in self.sources.loops)
+        if not anyone_up and not anyone_waits:
             raise error
 
     async def _close_parts(self, parts: list[Stage | Sink], *, complete: bool) -> None:

@@ -4,15 +4,16 @@
 
 The engine owns channels, tasks, errors and stopping; a part only does its work. Each part is opened once, before
 anything flows, and closed once, after its last call has returned, also when `open` failed or the run was cancelled.
-Parts are not reusable: a run builds new ones.
+Parts are not reusable: a run builds new ones. A live source alone is opened again after it was closed.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
 from typing import Literal
 
-from pipeline.types import Frame, Packet
+from pipeline.types import Frame, Packet, SourceStatus
 
 __all__ = ["Overflow", "Sink", "Source", "Stage"]
 
@@ -24,7 +25,14 @@ class Source(ABC):
     """Where frames come from: one camera, one file, one stream."""
 
     live: bool = False
-    """True: the world does not wait, so old frames are dropped. False: every frame goes through, in order."""
+    """True: the world does not wait, so old frames are dropped, and a lost connection is made again: after any error
+    the source is closed, and opened anew. False: every frame goes through, in order, and an error is the end."""
+    stall_timeout_seconds: float = math.inf
+    """Of a live source: without a frame for so long, it has stalled."""
+    host: str = ""
+    """Of a live source: whom it connects to; empty for what is on this machine."""
+    description: str = ""
+    """What reads it once it is open, for people to read: `h264, decoded by cuda`."""
 
     @property
     @abstractmethod
@@ -45,12 +53,13 @@ class Source(ABC):
         """Make ready to read.
 
         Raises:
+            AuthenticationFailed: The credentials are refused.
             SourceError: It cannot be opened. Other sources go on.
         """
 
     @abstractmethod
     async def read(self) -> Frame | None:
-        """Give the next frame, or None at the end of the stream. May be cancelled while it waits.
+        """Give the next frame, or None at the end of the stream, for good. May be cancelled while it waits.
 
         Raises:
             SourceError: It cannot be read any further. What was read before is kept; other sources go on.
@@ -58,7 +67,7 @@ class Source(ABC):
 
     @abstractmethod
     async def close(self) -> None:
-        """Give back everything. A read in flight ends first."""
+        """Give back everything. A call in flight ends first; cancelled, this leaves it behind, to be closed later."""
 
 
 class Stage(ABC):
@@ -117,6 +126,9 @@ class Sink(ABC):
                 are counted as unavailable until then.
             Exception: Any other one concerns the packet that is now leftmost: it is dropped, the rest comes again.
         """
+
+    async def source_changed(self, status: SourceStatus) -> None:  # noqa: B027 - most sinks show no states
+        """Take note of how a source is: after `open` of each one, then whenever it changes."""
 
     async def end_source(self, source_id: str) -> None:  # noqa: B027 - most sinks keep nothing a source
         """Finish what belongs to one source: its last packet has been written."""

@@ -13,9 +13,10 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from datetime import UTC, datetime
+from typing import Final
 
-from pipeline.types import Packet
+from pipeline.types import Packet, SourceState, SourceStatus
 
 __all__ = ["Histogram", "SinkCounts", "SourceCounts", "Telemetry"]
 
@@ -68,8 +69,13 @@ class SourceCounts:
     people: int = 0
     """In the frame delivered last."""
     expected_frames: int | None = None
-    state: Literal["waiting", "reading", "finished", "stopped", "failed"] = "waiting"
+    connections: int = 0
+    """How many times a live source began to give frames."""
+    state: SourceState = "waiting"
+    since: datetime = field(default_factory=lambda: datetime.now(UTC))
+    """When it came into that state, UTC."""
     error: str | None = None
+    """What went wrong last; None while all is well."""
     first_received: float | None = None
     last_delivered: float | None = None
 
@@ -109,6 +115,23 @@ class Telemetry:
         self.sinks: dict[str, SinkCounts] = {}
         self.latency: dict[str, Histogram] = {}
         self.batches_halved = 0
+        self.on_status: Callable[[SourceStatus], None] = lambda _status: None
+        """Called whenever a source comes into another state."""
+
+    def say(self, source_id: str, state: SourceState, error: str | None = None) -> None:
+        """Note how a source is from now on, and why."""
+        counts = self.sources[source_id]
+        if (counts.state, counts.error) == (state, error):
+            return
+        if counts.state != state:
+            counts.since = datetime.now(UTC)
+        counts.state, counts.error = state, error
+        self.on_status(self.status(source_id))
+
+    def status(self, source_id: str) -> SourceStatus:
+        """Say how a source is."""
+        counts = self.sources[source_id]
+        return SourceStatus(source_id, counts.state, counts.since, counts.error)
 
     def histogram(self, stage: str) -> Histogram:
         """Give the latencies of a stage; a new one starts empty."""

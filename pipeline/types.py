@@ -3,7 +3,9 @@
     Frame      one picture of one source, with its time
     Instances  the people in one frame: one table of arrays, n rows
     Event      something that a rule saw happen
+    Place      where a rule looks
     Packet     a frame and what is known about it so far
+    SourceStatus  how a source is
 
 All of them are frozen. Stages make new packets (`packet.with_instances(...)`); nobody mutates one.
 Boxes are `xyxy` in pixels of the original frame, half-open; joints are (x, y) in pixels of the original frame.
@@ -20,7 +22,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from pipeline.skeletons import Skeleton
 
-__all__ = ["NO_TRACK", "Event", "Frame", "HostPixels", "Instances", "Packet", "Pixels", "Stream"]
+__all__ = [
+    "NO_TRACK",
+    "Event",
+    "Frame",
+    "HostPixels",
+    "Instances",
+    "Packet",
+    "Pixels",
+    "Place",
+    "SourceState",
+    "SourceStatus",
+    "Stream",
+]
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
@@ -112,6 +126,8 @@ class Frame:
     pixels: Pixels = field(repr=False)
     captured_by: Literal["sender", "arrival"] = "arrival"
     """Whose clock `captured_at` is: the camera's (RTCP sender report) or ours, on arrival."""
+    is_corrupt: bool = False
+    """True for a picture that is damaged, or builds upon one that is: the engine counts it, and shows it to nobody."""
 
     @property
     def source_id(self) -> str:
@@ -286,6 +302,18 @@ class Event:
     """It says how things are now, so only the last one of its kind counts; otherwise each one does."""
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A part of the picture that a rule watches: a zone, or a line."""
+
+    rule: str
+    """Name of the rule in the configuration: `door`."""
+    points: tuple[tuple[float, float], ...]
+    """Corners of a zone, or the two ends of a line: (x, y) in pixels of the frame."""
+    is_closed: bool = True
+    """False for a line, whose side to the right of the way from its first to its second end is `in`."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Packet:
     """A frame and what is known about it so far."""
@@ -295,6 +323,8 @@ class Packet:
     """None until a stage has looked for people; a table of zero rows when it found nobody."""
     events: tuple[Event, ...] = ()
     """What rules saw happen in this frame."""
+    places: tuple[Place, ...] = ()
+    """Where rules look; for sinks that draw."""
 
     @property
     def source_id(self) -> str:
@@ -308,6 +338,40 @@ class Packet:
     def with_events(self, events: Iterable[Event]) -> "Packet":
         """Make the packet that the next stage gets, with events added."""
         return replace(self, events=(*self.events, *events))
+
+    def with_places(self, places: Iterable[Place]) -> "Packet":
+        """Make the packet that the next stage gets, with places added."""
+        return replace(self, places=(*self.places, *places))
+
+
+SourceState = Literal[
+    "waiting", "connecting", "reading", "live", "stalled", "reconnecting", "auth_error", "paused",
+    "finished", "stopped", "failed",
+]  # fmt: skip
+"""How a source is.
+
+    waiting        its turn has not come: so many files are open already
+    connecting     a live source that has not given a frame yet; it may be absent, and is tried again and again
+    reading        a file
+    live           frames come
+    stalled        connected, but no frame has come for `stall_timeout_seconds`
+    reconnecting   the connection is lost; it is tried again and again
+    auth_error     the credentials were refused; tried again slowly, so that no account is locked
+    paused         by whoever runs it
+    finished, stopped, failed    for good: at its end, by whoever runs it, or by an error
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStatus:
+    """How a source is, since when, and why."""
+
+    source_id: str
+    state: SourceState
+    since: datetime
+    """UTC."""
+    error: str | None = None
+    """The last thing that went wrong, in words, secrets masked; None while all is well."""
 
 
 def _read_only(array: NDArray[Scalar]) -> NDArray[Scalar]:

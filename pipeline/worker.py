@@ -19,12 +19,13 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
-_abandoned: list[str] = []
+_abandoned: list[threading.Thread] = []
 
 
 def abandoned_workers() -> tuple[str, ...]:
-    """Name the workers whose last call never returned. Their threads still run: only ending the process ends them."""
-    return tuple(_abandoned)
+    """Name the workers that were left behind in a call, and are in it still: only ending the process ends those."""
+    _abandoned[:] = [thread for thread in _abandoned if thread.is_alive()]
+    return tuple(thread.name for thread in _abandoned)
 
 
 class Worker:
@@ -76,8 +77,10 @@ class Worker:
             if function is not None:
                 await self.call(function)
         except asyncio.CancelledError:
-            _abandoned.append(self.name)
-            _log.error("'%s' did not finish its last call in time; it was left behind", self.name)
+            abandoned_workers()  # forgets those that came to an end after all
+            if self._thread is not None:
+                _abandoned.append(self._thread)
+            _log.warning("'%s' did not finish its last call in time; it was left behind", self.name)
             raise
         finally:
             self._jobs.put(None)

@@ -9,13 +9,19 @@ __all__ = ["Decode"]
 
 
 class Decode(Source):
-    """A source of the engine, made of a source plug-in."""
+    """A source of the engine, made of a source plug-in.
+
+    Opened again, it takes a fresh plug-in and a fresh thread: the ones before may still hang in a call.
+    """
 
     def __init__(self, plugin: FrameSource) -> None:
         """Keep the plug-in; nothing is opened."""
         self._plugin = plugin
         self._worker = Worker(f"decode {plugin.source_id}")
+        self._is_used = False
         self.live = plugin.live
+        self.stall_timeout_seconds = plugin.stall_timeout_seconds
+        self.host = plugin.host
 
     @property
     def source_id(self) -> str:
@@ -33,7 +39,12 @@ class Decode(Source):
 
     async def open(self) -> None:
         """Open the plug-in."""
+        if self._is_used:
+            self._plugin = self._plugin.fresh()
+            self._worker = Worker(f"decode {self.source_id}")
+        self._is_used = True
         await self._worker.call(self._plugin.open)
+        self.description = self._plugin.description
 
     async def read(self) -> Frame | None:
         """Give the next frame, or None at the end."""

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from pipeline.errors import PipelineError, SinkError
 from pipeline.stage import Sink
-from pipeline.types import Packet
+from pipeline.types import Packet, SourceStatus
 from pipeline.worker import Worker
 from stages.sinks.base import FrameSink
 
@@ -32,6 +32,11 @@ class Write(Sink):
     async def write(self, packets: deque[Packet]) -> None:
         """Write the packets, oldest first."""
         await self._worker.call(self._write, packets)
+
+    async def source_changed(self, status: SourceStatus) -> None:
+        """Tell the plug-in how a source is."""
+        with self._as_sink_error(f"cannot take note of the state of '{status.source_id}'"):
+            await self._worker.call(self._plugin.source_changed, status)
 
     async def end_source(self, source_id: str) -> None:
         """Finish what belongs to one source."""

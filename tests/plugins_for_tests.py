@@ -108,6 +108,7 @@ class Follower(Tracker):
         instances: Instances,
         pts_seconds: float,  # noqa: ARG002 - follows nobody
         image: NDArray[np.uint8] | None = None,  # noqa: ARG002 - follows nobody
+        warp: NDArray[np.float64] | None = None,  # noqa: ARG002 - follows nobody
     ) -> Instances:
         return instances.with_columns(track_id=np.arange(len(instances)) + 1)
 

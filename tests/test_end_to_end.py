@@ -94,7 +94,8 @@ def test_no_arguments_say_what_can_be_done() -> None:
     ("arguments", "code", "words"),
     [
         (("run", "missing.mp4"), 1, "missing.mp4"),
-        (("run", "rtsp://admin:hunter2@127.0.0.1/live"), 2, "no source reads"),
+        (("run", "gopher://admin:hunter2@127.0.0.1/live"), 2, "no source reads"),
+        (("run", "rtsp://admin:hunter2@/live"), 2, "sources.0.url"),
         (("run", "missing.yaml"), 2, "cannot read the configuration"),
         (("run", "a.yaml", "b.mp4"), 2, "one configuration file or some sources"),
         (("run", "synthetic", "--pose", "blazepoze"), 2, "Did you mean 'blazepose'?"),
@@ -236,7 +237,7 @@ def test_check_says_that_a_configuration_fits_together_without_running_it(tmp_pa
 def test_list_shows_every_plugin_and_the_options_of_one_kind() -> None:
     assert "bytetrack" in kinestream("list").stdout
     rows = json.loads(kinestream("list", "source", "--json").stdout)
-    assert {row["name"] for row in rows} == {"file", "images", "pan", "synthetic"}
+    assert {row["name"] for row in rows} == {"camera", "file", "images", "pan", "rtsp", "synthetic"}
     assert all(option["about"] for row in rows for option in row["options"])
 
 

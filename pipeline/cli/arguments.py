@@ -30,7 +30,8 @@ _DEFAULT_PRESET = "embedded"
 _CONFIG_SUFFIXES = (".yaml", ".yml")
 
 Preset = Annotated[
-    str | None, typer.Option(help=f"Start from one of: embedded, balanced, accurate. [default: {_DEFAULT_PRESET}]")
+    str | None,
+    typer.Option(help=f"Start from one of: embedded, balanced, accurate, live, rtsp. [default: {_DEFAULT_PRESET}]"),
 ]
 DetectorName = Annotated[str | None, typer.Option(metavar="NAME|PATH|none", help="Who finds people.")]
 PoseName = Annotated[str | None, typer.Option(metavar="NAME|PATH|none", help="Who finds joints.")]

@@ -5,7 +5,8 @@ import logging
 import os
 import sys
 import traceback
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ _LONGEST_PLAIN_INTERVAL_SECONDS = 60.0
 """Lines come rarer the longer it takes: a run of months must not fill a disk with them."""
 _MOST_ROWS = 8
 """With more sources than that, progress is one row for all of them."""
+_TROUBLE = frozenset({"connecting", "stalled", "reconnecting", "auth_error", "paused"})
 _RATE_WINDOW = 12
 """Frames a second are taken over that many updates."""
 
@@ -100,6 +102,7 @@ class ProgressView:
                 MofNCompleteColumn(),
                 TextColumn(
                     "{task.fields[rate]:6.1f} fps · {task.fields[people]} people · {task.fields[drops]} dropped"
+                    "{task.fields[trouble]}"
                 ),
                 TimeRemainingColumn(compact=True),
                 console=stderr,
@@ -117,13 +120,16 @@ class ProgressView:
 
     def _tick(self) -> None:
         sources = self._runner.telemetry.sources
-        rows = sources if len(sources) <= _MOST_ROWS else {f"{len(sources)} sources": _total(sources)}
-        self._history.append((self._runner.telemetry.clock(), {name: row.delivered for name, row in rows.items()}))
-        for name, counts in rows.items():
+        rows = {name: [counts] for name, counts in sources.items()}
+        if len(sources) > _MOST_ROWS:
+            rows = {"all sources": list(sources.values())}
+        totals = {name: _total(row) for name, row in rows.items()}
+        self._history.append((self._runner.telemetry.clock(), {name: row.delivered for name, row in totals.items()}))
+        for name, row in rows.items():
             if self._progress is not None:
-                self._draw(name, counts)
+                self._draw(name, totals[name], _trouble(row))
             elif len(self._history) > 1:
-                self._print(name, counts)
+                self._print(name, totals[name], _trouble(row))
         interval = _TERMINAL_INTERVAL_SECONDS if self._progress is not None else self._plain_interval_seconds()
         self._timer = asyncio.get_running_loop().call_later(interval, self._tick)
 
@@ -136,12 +142,13 @@ class ProgressView:
         now, after = self._history[-1]
         return (after[name] - before.get(name, 0)) / (now - then) if now > then else 0.0
 
-    def _draw(self, name: str, counts: SourceCounts) -> None:
+    def _draw(self, name: str, counts: SourceCounts, trouble: str) -> None:
         assert self._progress is not None
         facts: dict[str, Any] = {
             "rate": self._rate(name),
             "people": counts.people,
             "drops": counts.dropped.total(),
+            "trouble": trouble,
             "total": self._expected(counts),
             "completed": counts.delivered,
         }
@@ -149,13 +156,13 @@ class ProgressView:
             self._rows[name] = self._progress.add_task(name, **facts)
         self._progress.update(self._rows[name], **facts)
 
-    def _print(self, name: str, counts: SourceCounts) -> None:
+    def _print(self, name: str, counts: SourceCounts, trouble: str) -> None:
         expected, rate = self._expected(counts), self._rate(name)
         of = f"/{expected}" if expected else ""
         left = f", {max(expected - counts.delivered, 0) / rate:.0f} s left" if expected and rate else ""
         stderr.print(
             f"{name}: {counts.delivered}{of} frames, {rate:.1f} fps, {counts.people} people, "
-            f"{counts.dropped.total()} dropped{left}",
+            f"{counts.dropped.total()} dropped{left}{trouble}",
             markup=False,
         )
 
@@ -165,14 +172,21 @@ class ProgressView:
         return min(known, default=None)
 
 
-def _total(sources: dict[str, SourceCounts]) -> SourceCounts:
+def _trouble(sources: Sequence[SourceCounts]) -> str:
+    """Say which sources should give frames and do not; nothing where all is well."""
+    states = Counter(counts.state for counts in sources if counts.state in _TROUBLE)
+    of = "" if len(sources) == 1 else " {}"
+    return "".join(f",{of.format(number)} {state.replace('_', ' ')}" for state, number in sorted(states.items()))
+
+
+def _total(sources: Sequence[SourceCounts]) -> SourceCounts:
     total = SourceCounts()
-    for counts in sources.values():
+    for counts in sources:
         total.delivered += counts.delivered
         total.people += counts.people
         total.dropped.update(counts.dropped)
-    if all(counts.expected_frames is not None for counts in sources.values()):
-        total.expected_frames = sum(counts.expected_frames or 0 for counts in sources.values())
+    if all(counts.expected_frames is not None for counts in sources):
+        total.expected_frames = sum(counts.expected_frames or 0 for counts in sources)
     return total
 
 

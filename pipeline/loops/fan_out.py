@@ -1,9 +1,9 @@
 """Gives every packet to every sink."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from pipeline.channel import Channel, Item
+from pipeline.channel import Channel, Item, SourceEnded
 from pipeline.telemetry import Telemetry
 from pipeline.types import Packet
 
@@ -13,9 +13,12 @@ __all__ = ["FanOut"]
 class FanOut:
     """Gives every packet to the channel of every sink; then it is delivered."""
 
-    def __init__(self, channels: Sequence[Channel], telemetry: Telemetry) -> None:
-        """Keep the channels, one a sink, each named after its sink."""
+    def __init__(
+        self, channels: Sequence[Channel], telemetry: Telemetry, on_source_ended: Callable[[str], None]
+    ) -> None:
+        """Keep the channels, one a sink, each named after its sink; and whom to tell that a source is through."""
         self._channels = channels
+        self._on_source_ended = on_source_ended
         self._telemetry = telemetry
 
     async def send(self, items: deque[Item]) -> None:
@@ -30,6 +33,8 @@ class FanOut:
             items.popleft()
             if isinstance(item, Packet):
                 self._telemetry.deliver(item)
+            elif isinstance(item, SourceEnded):
+                self._on_source_ended(item.source_id)
 
     def close(self) -> None:
         """Close all channels."""

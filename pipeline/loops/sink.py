@@ -1,11 +1,11 @@
 """Feeds one sink; opens it again when it failed."""
 
 import logging
-import random
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import cast
 
+from pipeline.backoff import Backoff
 from pipeline.channel import Channel, Item, SourceEnded
 from pipeline.errors import ChannelClosed, SinkError
 from pipeline.loops.base import FAILURES_IN_A_ROW
@@ -13,7 +13,7 @@ from pipeline.stage import Sink
 from pipeline.telemetry import Telemetry
 from pipeline.types import Packet
 
-__all__ = ["Backoff", "SinkLoop"]
+__all__ = ["SinkLoop"]
 
 _log = logging.getLogger(__name__)
 
@@ -68,12 +68,16 @@ class SinkLoop:
         if not self.is_up:
             self._drop_held("unavailable")
             return
+        first = self.holding[0]
         try:
-            if isinstance(self.holding[0], SourceEnded):
-                await self.sink.end_source(self.holding[0].source_id)
-                self.holding.clear()
-            else:
+            if isinstance(first, Packet):
                 await self._write()
+                return
+            self.holding.clear()
+            if isinstance(first, SourceEnded):
+                await self.sink.end_source(first.source_id)
+            else:
+                await self.sink.source_changed(first)
         except SinkError as error:
             await self._go_down(error)
 
@@ -132,6 +136,8 @@ class SinkLoop:
             self.is_up = True
             self._culprits_in_a_row = 0
             _log.info("sink '%s' works again", self.sink.name)
+            for source_id in self._telemetry.sources:
+                self.inbox.put(self._telemetry.status(source_id))
 
     def _count_written(self, packets: Sequence[Packet], started: float) -> None:
         now = self._telemetry.clock()
@@ -144,26 +150,3 @@ class SinkLoop:
     def _drop_held(self, reason: str) -> None:
         self._counts.dropped[reason] += sum(isinstance(item, Packet) for item in self.holding)
         self.holding.clear()
-
-
-class Backoff:
-    """Waiting times that grow from 1 s to 60 s, each drawn from 0 to its bound (full jitter).
-
-    Full jitter: M. Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015.
-    """
-
-    def __init__(self, first_seconds: float = 1.0, longest_seconds: float = 60.0) -> None:
-        """Start at `first_seconds`."""
-        self._first_seconds = first_seconds
-        self._longest_seconds = longest_seconds
-        self._attempts = 0
-
-    def next_seconds(self) -> float:
-        """Draw the next waiting time."""
-        bound = min(self._first_seconds * 2**self._attempts, self._longest_seconds)
-        self._attempts = min(self._attempts + 1, 16)
-        return random.uniform(0, bound)
-
-    def reset(self) -> None:
-        """Start over: it works again."""
-        self._attempts = 0

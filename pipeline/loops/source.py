@@ -1,15 +1,15 @@
-"""Reads one source into its channel."""
+"""Reads one file into its channel; what is live has a loop of its own."""
 
 import asyncio
-import contextlib
 import logging
 from collections import deque
+from collections.abc import Callable
 
 from pipeline.channel import Channel, Item
 from pipeline.errors import SourceError
 from pipeline.stage import Source
 from pipeline.telemetry import Telemetry
-from pipeline.types import Packet
+from pipeline.types import Frame, Packet, SourceState
 
 __all__ = ["SourceLoop"]
 
@@ -17,13 +17,14 @@ _log = logging.getLogger(__name__)
 
 
 class SourceLoop:
-    """Reads one source into its own channel. A failure here is this source's alone.
+    """Reads one source that ends, a file, into its own channel. A failure here is this source's alone.
 
     Args:
         source: To read.
         outbox: Its first channel.
         telemetry: Where it counts.
-        slots: Bounds how many files are open at once; a live source does not wait for one.
+        slots: Bounds how many files are open at once.
+        hide: What each frame goes through first.
         max_frames: End after so many frames; None for no bound.
     """
 
@@ -33,6 +34,7 @@ class SourceLoop:
         outbox: Channel,
         telemetry: Telemetry,
         slots: asyncio.Semaphore,
+        hide: Callable[[Frame], Frame],
         max_frames: int | None = None,
     ) -> None:
         """Prepare; nothing is opened."""
@@ -43,28 +45,44 @@ class SourceLoop:
         self.failure: SourceError | None = None
         self._outbox = outbox
         self._telemetry = telemetry
-        self._slots = contextlib.nullcontext() if source.live else slots
+        self._slots = slots
+        self._hide = hide
         self._max_frames = max_frames
         self._counts = telemetry.sources[source.source_id]
+        self._unpaused = asyncio.Event()
+        self._unpaused.set()
 
     async def run(self) -> None:
         """Read until the end, a failure, or cancellation, which is how a source is stopped."""
         try:
             async with self._slots:
                 await self._open_and_read()
-            self._counts.state = "failed" if self.failure else "finished"
+            self._say("failed" if self.failure else "finished")
         except asyncio.CancelledError:
-            self._counts.state = "stopped"
+            self._say("stopped")
             self._drop_held("stopped")
             raise
         finally:
             self.finished = True
             self._outbox.close()
 
+    def pause(self) -> None:
+        """Read nothing more until `resume`. What was read goes on."""
+        self._unpaused.clear()
+
+    def resume(self) -> None:
+        """Go on where it was."""
+        self._unpaused.set()
+
+    async def _until_resumed(self) -> None:
+        self._say("paused")
+        await self._unpaused.wait()
+        self._say("reading")
+
     async def _open_and_read(self) -> None:
         try:
             await self.source.open()
-            self._counts.state = "reading"
+            self._say("reading")
             await self._read_all()
         except SourceError as error:
             self._fail(error)
@@ -82,12 +100,14 @@ class SourceLoop:
         telemetry, clock = self._telemetry, self._telemetry.clock
         latency = telemetry.histogram("decode")
         while self._max_frames is None or self._counts.received < self._max_frames:
+            if not self._unpaused.is_set():
+                await self._until_resumed()
             started = clock()
             frame = await self.source.read()
             if frame is None:
                 return
             latency.record(clock() - started)
-            packet = Packet(frame)
+            packet = Packet(self._hide(frame))
             if self._counts.expected_frames is None:
                 self._counts.expected_frames = frame.stream.expected_frames
             telemetry.receive(packet)
@@ -96,8 +116,10 @@ class SourceLoop:
 
     def _fail(self, error: SourceError) -> None:
         self.failure = error
-        self._counts.error = str(error)
         _log.error("%s", error, exc_info=error.__cause__ if _log.isEnabledFor(logging.DEBUG) else None)
+
+    def _say(self, state: SourceState) -> None:
+        self._telemetry.say(self.source.source_id, state, None if self.failure is None else str(self.failure))
 
     def _drop_held(self, reason: str) -> None:
         for item in self.holding:

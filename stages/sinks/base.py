@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from pipeline.plugin import Plugin
 from pipeline.stage import Overflow
-from pipeline.types import Packet
+from pipeline.types import Packet, SourceStatus
 
 __all__ = ["FrameSink"]
 
@@ -39,6 +39,12 @@ class FrameSink(Plugin, ABC):
 
         Raises:
             SinkError: It cannot be written; the message names the target and the cause.
+        """
+
+    def source_changed(self, status: SourceStatus) -> None:
+        """Take note that a source is in another state: live, stalled, paused ... Most sinks do not care.
+
+        Called between writes. After `open` it is called once for each source that there is.
         """
 
     def end_source(self, source_id: str) -> None:

@@ -1,4 +1,4 @@
-from pipeline.loops.sink import Backoff
+from pipeline.backoff import Backoff
 
 
 def test_waits_grow_to_a_bound_and_are_never_all_alike() -> None:

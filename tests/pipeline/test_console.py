@@ -2,7 +2,9 @@ import os
 
 import pytest
 
-from pipeline.cli.console import QuietlyBroken
+from pipeline.cli.console import QuietlyBroken, _trouble
+from pipeline.telemetry import SourceCounts
+from pipeline.types import SourceState
 
 
 def test_a_reader_who_leaves_does_not_end_the_run() -> None:
@@ -22,3 +24,22 @@ def test_a_reader_who_stays_gets_every_word(text: str) -> None:
         with os.fdopen(writing, "w") as pipe:
             QuietlyBroken(file=pipe, width=80).print(text, markup=False, soft_wrap=True)
         assert reader.read() == text + "\n"
+
+
+def counts(*states: SourceState) -> list[SourceCounts]:
+    return [SourceCounts(state=state) for state in states]
+
+
+@pytest.mark.parametrize(
+    ("states", "said"),
+    [
+        ([], ""),
+        (["live"], ""),
+        (["finished", "reading", "live"], ""),
+        (["reconnecting"], ", reconnecting"),
+        (["auth_error"], ", auth error"),
+        (["live", "stalled", "reconnecting", "reconnecting"], ", 2 reconnecting, 1 stalled"),
+    ],
+)
+def test_progress_says_which_sources_should_give_frames_and_do_not(states: list[SourceState], said: str) -> None:
+    assert _trouble(counts(*states)) == said

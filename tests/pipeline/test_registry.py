@@ -42,7 +42,7 @@ def test_every_entry_names_a_module_and_a_class() -> None:
 
 
 def test_shorthand_leads_to_registered_plugins_only() -> None:
-    assert all(kind in PLUGINS["source"] for _, kind in SOURCE_PATTERNS)
+    assert all(kind in PLUGINS["source"] for _, kind, _ in SOURCE_PATTERNS)
     assert all(kind in PLUGINS[role] for role, patterns in LOADERS.items() for _, kind in patterns)
 
 
@@ -54,7 +54,8 @@ def test_whatever_is_left_over_goes_to_the_last_loader(role: str) -> None:
 def test_every_package_of_an_extra_that_a_plugin_may_lack_is_offered_with_it() -> None:
     pyproject = (Path(__file__).resolve().parents[2] / "pyproject.toml").read_text(encoding="utf-8")
     extras = tomllib.loads(pyproject)["project"]["optional-dependencies"]
-    for package, extra in EXTRAS.items():
+    for imported, extra in EXTRAS.items():
+        package = {"ffmpeg": "ffmpeg_python"}.get(imported, imported)
         assert any(re.split("[>=<]", wanted)[0].replace("-", "_") == package for wanted in extras[extra]), package
 
 
@@ -118,6 +119,14 @@ def test_a_fault_of_the_plugin_itself_is_not_taken_for_a_missing_package(module:
         ("source", "photos/*.JPEG", {"kind": "images", "path": "photos/*.JPEG"}),
         ("source", "photo.png.mp4", {"kind": "file", "path": "photo.png.mp4"}),
         ("source", "synthetic", {"kind": "synthetic"}),
+        ("source", "0", {"kind": "camera", "path": "0"}),
+        ("source", "/dev/video12", {"kind": "camera", "path": "/dev/video12"}),
+        ("source", "rtsp://me:pw@cam/1.mp4", {"kind": "rtsp", "url": "rtsp://me:pw@cam/1.mp4"}),
+        ("source", "RTSPS://cam", {"kind": "rtsp", "url": "RTSPS://cam"}),
+        ("source", "https://hub/live.m3u8?a=1", {"kind": "rtsp", "url": "https://hub/live.m3u8?a=1"}),
+        ("source", "http://cam/video.mjpg", {"kind": "rtsp", "url": "http://cam/video.mjpg"}),
+        ("source", "http://hub/street.mp4?a=1", {"kind": "file", "path": "http://hub/street.mp4?a=1"}),
+        ("source", "udp://239.0.0.1:5000", {"kind": "rtsp", "url": "udp://239.0.0.1:5000"}),
         ("detector", "blazepose", {"kind": "blazepose"}),
         ("detector", "yolo11n.pt", {"kind": "ultralytics", "weights": "yolo11n.pt"}),
         ("detector", "models/mine_openvino_model", {"kind": "ultralytics", "weights": "models/mine_openvino_model"}),
@@ -143,6 +152,7 @@ def test_a_fault_of_the_plugin_itself_is_not_taken_for_a_missing_package(module:
         ("pose", "rtmpose-m.onnx", {"kind": "onnx", "weights": "rtmpose-m.onnx"}),
         ("tracker", "bytetrack", {"kind": "bytetrack"}),
         ("sink", "jsonl", {"kind": "jsonl"}),
+        ("sink", "publish=rtsp://a/b", {"kind": "publish", "url": "rtsp://a/b"}),
         ("sink", "video=out.mp4", {"kind": "video", "path": "out.mp4"}),
         ("sink", "video={source}=1.mp4", {"kind": "video", "path": "{source}=1.mp4"}),
     ],
@@ -166,7 +176,7 @@ def test_the_name_of_a_plugin_comes_before_a_folder_of_that_name(
 
 @pytest.mark.parametrize("url", ["gopher://me:hunter2@hole/1", "GOPHER://hole/photo.jpg", "x+y://hole"])
 def test_a_url_that_no_source_reads_is_refused_and_its_password_masked(url: str) -> None:
-    with pytest.raises(UnknownPlugin, match=r"no source reads '.*hole.*'\. Known: file, images") as caught:
+    with pytest.raises(UnknownPlugin, match=r"no source reads '.*hole.*'\. Known: camera, file, images") as caught:
         shorthand("source", url)
     assert "hunter2" not in str(caught.value)
 

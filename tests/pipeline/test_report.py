@@ -67,7 +67,10 @@ async def test_the_keys_are_those_promised() -> None:
         "frames_per_second",
         "corrupt_frames",
         "identities",
+        "connections",
+        "decoder",
         "state",
+        "since",
         "error",
     }
     assert set(report["sinks"]["memory"]) == {"received", "written", "waiting", "dropped", "error"}

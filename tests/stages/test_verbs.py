@@ -1,9 +1,11 @@
 """The verbs: plug-ins on threads, joined to the engine."""
 
+import asyncio
 import threading
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -12,7 +14,8 @@ from numpy.typing import NDArray
 
 from pipeline import plugin
 from pipeline.errors import SinkError
-from pipeline.types import Event, Frame, Instances, Packet
+from pipeline.types import Event, Frame, Instances, Packet, Place
+from pipeline.worker import abandoned_workers
 from stages.decode import Decode
 from stages.detect import Detect
 from stages.detectors.base import Detector
@@ -22,6 +25,7 @@ from stages.rule import Judge
 from stages.rules.base import Rule
 from stages.sink import Write
 from stages.sinks.base import FrameSink
+from stages.sources.base import FrameSource
 from stages.sources.synthetic import Options, SyntheticSource
 from stages.track import Track
 from trackers.base import Tracker
@@ -56,8 +60,15 @@ class CountingTracker(Tracker):
     def __init__(self) -> None:
         self.seen: list[float] = []
 
-    def update(self, instances: Instances, pts_seconds: float, image: NDArray[np.uint8] | None = None) -> Instances:
+    def update(
+        self,
+        instances: Instances,
+        pts_seconds: float,
+        image: NDArray[np.uint8] | None = None,
+        warp: NDArray[np.float64] | None = None,
+    ) -> Instances:
         assert image is None
+        assert warp is None
         self.seen.append(pts_seconds)
         return instances.with_columns(track_id=np.full(len(instances), len(self.seen)))
 
@@ -171,6 +182,20 @@ class Echo(Rule):
         return [self.event("seen", frame, f"{self.seen}, {len(people)} people")]
 
 
+async def test_a_packet_says_where_its_rules_look() -> None:
+    class Watching(Echo):
+        def places(self, frame: Frame) -> tuple[Place, ...]:
+            return (Place(self.name, ((0, 0), (frame.width, 0), (0, frame.height))),)
+
+    stage = Judge([Watching, Echo, lambda: Watching("other")])
+    (packet,) = await stage.process([make_packet()])
+    await stage.close()
+    assert [(place.rule, place.points) for place in packet.places] == [
+        ("echo", ((0, 0), (6, 0), (0, 4))),
+        ("other", ((0, 0), (6, 0), (0, 4))),
+    ]
+
+
 async def test_each_source_has_rules_of_its_own_until_it_ends() -> None:
     stage = Judge([Echo, lambda: Echo("other")])
     reasons = {}
@@ -241,3 +266,80 @@ async def test_a_sink_that_cannot_be_finished_is_closed_all_the_same() -> None:
     with pytest.raises(SinkError, match="full"):
         await sink.close(complete=True)
     assert plugin_sink.log == ["finish", "close"]
+
+
+# A live source, opened again and again
+
+
+class Camera(FrameSource):
+    """Gives frames; or hangs in `read` until it is let go."""
+
+    live = True
+    stall_timeout_seconds = 3.0
+    host = "10.0.0.7"
+    made: ClassVar[list["Camera"]] = []
+
+    def __init__(self, options: Any, source_id: str) -> None:
+        super().__init__(options, source_id)
+        self.let_go = threading.Event()
+        self.hangs = False
+        self.log: list[str] = []
+        self.made.append(self)
+
+    def open(self) -> None:
+        self.log.append("open")
+        self.description = f"connection {len(self.made)}"
+
+    def read(self) -> Frame | None:
+        if self.hangs:
+            assert self.let_go.wait(30)
+        self.log.append("read")
+        return make_frame(live=True)
+
+    def close(self) -> None:
+        self.log.append("close")
+
+
+@pytest.fixture
+def camera() -> Iterator[Camera]:
+    Camera.made = []
+    yield Camera(None, "door")
+    for made in Camera.made:
+        made.let_go.set()
+
+
+async def test_a_live_source_says_what_the_engine_must_know(camera: Camera) -> None:
+    source = Decode(camera)
+    assert (source.live, source.stall_timeout_seconds, source.host) == (True, 3.0, "10.0.0.7")
+
+
+async def test_a_source_that_is_opened_again_is_a_fresh_one_of_the_same_name(camera: Camera) -> None:
+    source = Decode(camera)
+    source.rename("window")
+    await source.open()
+    assert source.description == "connection 1"
+    await source.close()
+    await source.open()
+    assert source.description == "connection 2"
+    await source.close()
+    assert [made.log for made in Camera.made] == [["open", "close"], ["open", "close"]]
+    assert {made.source_id for made in Camera.made} == {"window"}
+
+
+async def test_a_call_that_hangs_is_left_behind_and_closes_its_own_connection_when_it_returns(camera: Camera) -> None:
+    source = Decode(camera)
+    await source.open()
+    camera.hangs = True
+    for call in (source.read(), source.close()):
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(call, 0.01)
+    assert abandoned_workers() == ("decode door",)
+    thread = next(thread for thread in threading.enumerate() if thread.name == "decode door")
+    await source.open()
+    assert await source.read() is not None
+    camera.let_go.set()
+    thread.join(10)
+    assert camera.log == ["open", "read", "close"]
+    assert Camera.made[1].log == ["open", "read"]
+    assert abandoned_workers() == ()
+    await source.close()
