@@ -41,7 +41,9 @@ class Options(plugin.Options):
     frames_per_second: float = Field(default=25.0, gt=0, allow_inf_nan=False)
     """Frame i has the PTS i / frames_per_second."""
     seconds: float = Field(default=8.0, gt=0, allow_inf_nan=False)
-    """How long it lasts; at the end the camera is back where it began."""
+    """How long a turn lasts; at its end the camera is back where it began."""
+    turns: int | None = Field(default=1, ge=1)
+    """How many there are; null never ends."""
     zoom: float = Field(default=1.5, ge=1, le=8)
     """How much closer the closest view is than the widest, which is as wide as the photograph allows."""
     seed: int = Field(default=0, ge=0)
@@ -62,7 +64,7 @@ class PanSource(FrameSource):
             source_id,
             time_base=ticks_of_rate(options.frames_per_second),
             frames_per_second=options.frames_per_second,
-            expected_frames=self._frame_count,
+            expected_frames=None if options.turns is None else options.turns * self._frame_count,
         )
         self._photograph: NDArray[np.uint8] | None = None
         self._size = np.zeros(2)
@@ -113,8 +115,8 @@ class PanSource(FrameSource):
 
     def read(self) -> Frame | None:
         """Give the next frame, or None at the end."""
-        index = self._index
-        if index >= self._frame_count or self._photograph is None:
+        index, last = self._index, self._stream.expected_frames
+        if self._photograph is None or (last is not None and index >= last):
             return None
         self._index += 1
         pts_seconds = float(index * self._stream.time_base)

@@ -154,3 +154,17 @@ def test_the_photographs_of_the_package_are_found_without_importing_it() -> None
     with sources[0] as source:
         assert source.read() is not None
     assert ("ultralytics" in sys.modules) == loaded
+
+
+@pytest.mark.parametrize(("turns", "expected"), [(1, 10), (3, 30), (None, None)])
+def test_the_camera_may_go_round_several_times_or_for_ever(
+    photograph: Path, turns: int | None, expected: int | None
+) -> None:
+    with PanSource(Options(image=str(photograph), seconds=0.4, turns=turns), "pan") as source:
+        frames = [source.read() for _ in range(35)]
+    given = [frame for frame in frames if frame is not None]
+    assert given[0].stream.expected_frames == expected
+    assert len(given) == (expected or 35)
+    if len(given) > 10:
+        assert np.array_equal(given[0].image, given[10].image)
+        assert given[10].pts_seconds == 0.4
