@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from pipeline.stage import Stage
-from pipeline.types import Event, Instances, Packet
+from pipeline.types import Instances, Packet
 from pipeline.worker import Worker
 from stages.rules.base import Rule
 
@@ -38,10 +38,12 @@ class Judge(Stage):
         await self._worker.close()
 
     def _judge(self, packets: Sequence[Packet]) -> list[Packet]:
-        return [packet.with_events(self._events(packet)) for packet in packets]
+        return [self._judged(packet) for packet in packets]
 
-    def _events(self, packet: Packet) -> list[Event]:
+    def _judged(self, packet: Packet) -> Packet:
         if packet.source_id not in self._rules:
             self._rules[packet.source_id] = [make() for make in self._makers]
+        rules, frame = self._rules[packet.source_id], packet.frame
         people = Instances.empty() if packet.instances is None else packet.instances
-        return [event for rule in self._rules[packet.source_id] for event in rule.update(packet.frame, people)]
+        events = [event for rule in rules for event in rule.update(frame, people)]
+        return packet.with_events(events).with_places(place for rule in rules for place in rule.places(frame))

@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from pipeline.types import Instances
 from stages.drawing.paint import Image
@@ -39,12 +40,32 @@ class Canvas:
         height, width = image.shape[:2]
         if (width, height) == (self.width, self.height):
             return image, instances
-        scale = min(self._inner[0] / width, self._inner[1] / height)
-        inner = max(1, round(width * scale)), max(1, round(height * scale))
-        left, top = ((outer - side) // 2 for outer, side in zip(self._inner, inner, strict=True))
+        inner, (left, top) = self._placing(width, height)
         canvas = np.zeros((self.height, self.width, 3), np.uint8)
         canvas[top : top + inner[1], left : left + inner[0]] = _resized(image, inner)
         return canvas, _moved(instances, (inner[0] / width, inner[1] / height), (left, top))
+
+    def points(self, points: ArrayLike, width: int, height: int) -> NDArray[np.float64]:
+        """Say where points of a picture of that size come to lie, in pixels of the canvas.
+
+        Args:
+            points: (x, y) in pixels of the picture, shape (m, 2).
+            width: Of the picture, pixels.
+            height: Of the picture, pixels.
+
+        Returns:
+            Shape (m, 2).
+        """
+        inner, offset = self._placing(width, height)
+        return np.asarray(points, np.float64) * (np.array(inner) / (width, height)) + offset
+
+    def _placing(self, width: int, height: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Give size and upper left corner of a picture of that size on the canvas, pixels."""
+        if (width, height) == (self.width, self.height):
+            return (width, height), (0, 0)
+        scale = min(self._inner[0] / width, self._inner[1] / height)
+        inner = max(1, round(width * scale)), max(1, round(height * scale))
+        return inner, ((self._inner[0] - inner[0]) // 2, (self._inner[1] - inner[1]) // 2)
 
 
 def _resized(image: Image, size: tuple[int, int]) -> Image:

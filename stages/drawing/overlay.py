@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -12,15 +12,31 @@ from numpy.typing import NDArray
 
 from pipeline.skeletons import Skeleton
 from pipeline.types import Instances
+from stages.drawing.happenings import Saying
+from stages.drawing.outlines import Outline, draw_outlines
 from stages.drawing.paint import Image, Mask, blend, blend_thin, letters, pill
-from stages.drawing.palette import INK, LEFT, MIDDLE, NOBODY, PAPER, RIGHT, Colour, dimmed, identity_colour
+from stages.drawing.palette import (
+    ALARM,
+    EVENT,
+    INK,
+    LEFT,
+    MIDDLE,
+    NOBODY,
+    PAPER,
+    RIGHT,
+    Colour,
+    dimmed,
+    identity_colour,
+)
 from stages.drawing.tags import place
 from stages.rows import ids, joints, predictions
 
-__all__ = ["Pen", "Style", "draw", "draw_notes"]
+__all__ = ["Judged", "Pen", "Style", "draw", "draw_notes"]
 
 _CORNER: Final = 0.25
 """Length of a box's corner, as a share of its shorter side."""
+_ALARM_SIZE: Final = 1.5
+"""Height of the letters of an alarm, in those of other tags."""
 _FADES: Final = 6
 """Steps in which a trail fades."""
 _SHIFT: Final = 4
@@ -40,6 +56,18 @@ class Style:
     """Write the score behind the identity; a person without one always gets it."""
     min_joint_score: float = 0.3
     """Joints below it are not drawn, nor the bones that end in them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What rules say about a picture; places are in its pixels."""
+
+    sayings: Sequence[Saying] = ()
+    """What to write at people's boxes."""
+    listed: Sequence[Saying] = ()
+    """Lines of text for the lower left corner."""
+    outlines: Sequence[Outline] = ()
+    """Where they look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +96,7 @@ def draw(
     *,
     trails: Mapping[int, NDArray[np.float32]] | None = None,
     notes: Sequence[str] = (),
+    judged: Judged | None = None,
 ) -> Image:
     """Draw people on a copy of a picture.
 
@@ -77,16 +106,20 @@ def draw(
         style: What to draw.
         trails: Path of each identity: rows of (x, y, freshness), oldest first; see `Trails.paths`.
         notes: Lines of text for the upper left corner.
+        judged: What rules say about it.
 
     Returns:
         A new picture of the same shape.
     """
-    canvas = image.copy()
+    canvas, judged = image.copy(), judged or Judged()
     pen = Pen.of(canvas)
+    draw_outlines(canvas, judged.outlines, line_px=pen.line, text_px=pen.text)
     for track_id, path in (trails or {}).items():
         _draw_trail(canvas, path, identity_colour(track_id), pen)
-    if instances is not None and len(instances):
-        _draw_people(canvas, instances, style, pen)
+    people = Instances.empty() if instances is None else instances
+    _draw_people(canvas, people, style, pen)
+    _draw_tags(canvas, [*_name_tags(people, style, pen), *_event_tags(canvas, people, judged.sayings, pen)], pen)
+    _draw_list(canvas, judged.listed, pen)
     draw_notes(canvas, notes, pen)
     return canvas
 
@@ -104,7 +137,7 @@ def draw_notes(canvas: Image, notes: Sequence[str], pen: Pen) -> None:
 
 
 def _draw_people(canvas: Image, instances: Instances, style: Style, pen: Pen) -> None:
-    colours = [NOBODY if track_id is None else identity_colour(track_id) for track_id in ids(instances)]
+    colours = _colours(instances)
     skeletons = joints(instances) if style.skeletons else None
     predicted = predictions(instances)
     far_to_near = np.argsort(instances.xyxy[:, 3], kind="stable").tolist()  # who stands lower stands in front
@@ -114,8 +147,10 @@ def _draw_people(canvas: Image, instances: Instances, style: Style, pen: Pen) ->
         if skeletons is not None and instances.skeleton is not None:
             carried = predicted[row] is True
             _draw_skeleton(canvas, skeletons[row], instances.skeleton, style.min_joint_score, pen, predicted=carried)
-    if style.labels:
-        _draw_tags(canvas, instances, colours, pen, scores=style.scores)
+
+
+def _colours(instances: Instances) -> list[Colour]:
+    return [NOBODY if track_id is None else identity_colour(track_id) for track_id in ids(instances)]
 
 
 def _draw_box(canvas: Image, xyxy: NDArray[np.float32], colour: Colour, pen: Pen) -> None:
@@ -167,17 +202,71 @@ def _draw_skeleton(
     cv2.polylines(canvas, dots, False, INK if predicted else PAPER, pen.line, cv2.LINE_AA, _SHIFT)
 
 
-def _draw_tags(canvas: Image, instances: Instances, colours: Sequence[Colour], pen: Pen, *, scores: bool) -> None:
-    people = zip(ids(instances), instances.score.tolist(), strict=True)
-    tags = [
-        _tag(track_id, round(100 * score) if scores or track_id is None else None, pen.text)
-        for track_id, score in people
+class _Tag(NamedTuple):
+    """A pill with words in it, and the box beside which it is to be."""
+
+    text: Mask
+    paper: Colour
+    ink: Colour
+    xyxy: NDArray[np.float32]
+
+
+def _name_tags(instances: Instances, style: Style, pen: Pen) -> list[_Tag]:
+    if not style.labels:
+        return []
+    people = zip(ids(instances), instances.score.tolist(), _colours(instances), instances.xyxy, strict=True)
+    return [
+        _Tag(
+            _tag(track_id, round(100 * score) if style.scores or track_id is None else None, pen.text), colour, INK, box
+        )
+        for track_id, score, colour, box in people
     ]
-    sizes = np.array([tag.shape[1::-1] for tag in tags])
-    corners = place(sizes, instances.xyxy, canvas.shape[1], canvas.shape[0]).tolist()
-    for text, (left, top), colour in zip(tags, corners, colours, strict=True):
-        blend(canvas, pill(*text.shape[1::-1], pen.text // 2), left, top, colour, 0.9)
-        blend(canvas, text, left, top, INK)
+
+
+def _event_tags(canvas: Image, instances: Instances, sayings: Sequence[Saying], pen: Pen) -> list[_Tag]:
+    """Set what is written at boxes; who is in alarm gets a strong red box."""
+    rows = {track_id: row for row, track_id in enumerate(ids(instances)) if track_id is not None}
+    tags = []
+    for saying in sayings:
+        row = rows.get(saying.track_id) if saying.track_id is not None else None
+        if row is None and saying.xyxy is None:
+            continue
+        xyxy = np.array(saying.xyxy, np.float32) if row is None else instances.xyxy[row]
+        if saying.is_alarm:
+            corners = np.clip(np.round(xyxy), -_FARTHEST, _FARTHEST).astype(int).tolist()
+            cv2.rectangle(canvas, corners[:2], corners[2:], INK, 2 * pen.line + pen.rim)
+            cv2.rectangle(canvas, corners[:2], corners[2:], ALARM, 2 * pen.line)
+        text = letters(saying.text, round(pen.text * (_ALARM_SIZE if saying.is_alarm else 1)))
+        gap = np.zeros((text.shape[0], pen.text // 2), np.uint8)
+        tags.append(_Tag(np.hstack([gap, text, gap]), *_inks(saying), xyxy))
+    return tags
+
+
+def _inks(saying: Saying) -> tuple[Colour, Colour]:
+    """Give the colours of the paper and of the letters on it."""
+    return (ALARM, PAPER) if saying.is_alarm else (EVENT, INK)
+
+
+def _draw_tags(canvas: Image, tags: Sequence[_Tag], pen: Pen) -> None:
+    if not tags:
+        return
+    sizes = np.array([tag.text.shape[1::-1] for tag in tags])
+    corners = place(sizes, np.stack([tag.xyxy for tag in tags]), canvas.shape[1], canvas.shape[0]).tolist()
+    for (text, paper, ink, _), (left, top) in zip(tags, corners, strict=True):
+        blend(canvas, pill(*text.shape[1::-1], pen.text // 2), left, top, paper, 0.9)
+        blend(canvas, text, left, top, ink)
+
+
+def _draw_list(canvas: Image, lines: Sequence[Saying], pen: Pen) -> None:
+    """Write lines in the lower left corner, the last one lowest: dark patches, red ones where it is an alarm."""
+    margin = pen.text
+    masks = [letters(line.text, pen.text) for line in lines]
+    top = canvas.shape[0] - margin - sum(mask.shape[0] for mask in masks)
+    for line, mask in zip(lines, masks, strict=True):
+        patch = pill(mask.shape[1] + 2 * margin, mask.shape[0], margin // 2)
+        blend(canvas, patch, margin, top, *((ALARM, 0.9) if line.is_alarm else (INK, 0.65)))
+        blend(canvas, mask, 2 * margin, top, PAPER)
+        top += mask.shape[0]
 
 
 @lru_cache(maxsize=4096)

@@ -6,7 +6,21 @@ from typing import Final
 
 import numpy as np
 
-__all__ = ["INK", "LEFT", "MIDDLE", "NOBODY", "PAPER", "RIGHT", "Colour", "dimmed", "identity_colour", "oklch"]
+__all__ = [
+    "ALARM",
+    "EVENT",
+    "INK",
+    "LEFT",
+    "MIDDLE",
+    "NOBODY",
+    "PAPER",
+    "PLACE",
+    "RIGHT",
+    "Colour",
+    "dimmed",
+    "identity_colour",
+    "oklch",
+]
 
 Colour = tuple[int, int, int]
 """Blue, green, red; 0..255."""
@@ -62,6 +76,12 @@ INK: Final = oklch(0.20, 0.02, 260.0)
 """Dark text, and the rim around lines that keeps them visible on white."""
 PAPER: Final = oklch(0.98, 0.0, 0.0)
 """Light text."""
+ALARM: Final = oklch(0.53, 0.22, 28.0)
+"""What nobody must overlook: red, dark enough for light text on it."""
+EVENT: Final = oklch(0.85, 0.17, 88.0)
+"""What else happened: amber, with dark text."""
+PLACE: Final = oklch(0.88, 0.12, 160.0)
+"""Where rules look: mint."""
 NOBODY: Final = oklch(0.87, 0.0, 0.0)
 """People without an identity."""
 LEFT: Final = oklch(0.80, 0.14, 225.0)

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, FiniteFloat
 
 from pipeline.types import Frame
 
-__all__ = ["Point", "Polygon", "in_pixels"]
+__all__ = ["Point", "Polygon", "in_pixels", "pixel_points"]
 
 Point = tuple[FiniteFloat, FiniteFloat]
 """(x, y), x to the right and y down."""
@@ -27,6 +27,11 @@ def in_pixels(place: Sequence[Point], frame: Frame) -> NDArray[np.float64]:
     """Give the points of one place in pixels of a frame, shape (m, 2)."""
     points = np.array(place, np.float64)
     return points * [frame.width, frame.height] if points.max() <= 1 else points
+
+
+def pixel_points(place: Sequence[Point], frame: Frame) -> tuple[Point, ...]:
+    """Give the points of one place in pixels of a frame, as plain numbers."""
+    return tuple((x, y) for x, y in in_pixels(place, frame).tolist())
 
 
 def _checked(corners: tuple[Point, ...]) -> tuple[Point, ...]:

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from pipeline.plugin import Options, Plugin
-from pipeline.types import NO_TRACK, Event, Frame, Instances
+from pipeline.types import NO_TRACK, Event, Frame, Instances, Place
 
 __all__ = ["Rule"]
 
@@ -41,6 +41,10 @@ class Rule(Plugin):
         Returns:
             What happened, in the order in which it happened.
         """
+
+    def places(self, frame: Frame) -> tuple[Place, ...]:  # noqa: ARG002 - most rules look everywhere
+        """Say where in a frame it looks, in pixels; nowhere in particular by default."""
+        return ()
 
     def event(
         self,

@@ -6,11 +6,11 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from pipeline import plugin
-from pipeline.types import Event, Frame, Instances
+from pipeline.types import Event, Frame, Instances, Place
 from stages.judging.anchors import Anchor, anchor_points
 from stages.judging.attendance import Attendance, Visitor
 from stages.judging.distances import BORDER_PX, depths_inside
-from stages.judging.places import Polygon, in_pixels
+from stages.judging.places import Polygon, in_pixels, pixel_points
 from stages.rules.base import Rule
 
 __all__ = ["CrowdRule", "Options"]
@@ -70,6 +70,10 @@ class CrowdRule(Rule):
         self._since_seconds: float | None = None  # when there were enough; None: there are not
         self._is_crowd = False
         self._most = 0
+
+    def places(self, frame: Frame) -> tuple[Place, ...]:
+        """Give the place where people are counted, if it is not the whole picture."""
+        return () if self.options.polygon is None else (Place(self.name, pixel_points(self.options.polygon, frame)),)
 
     def update(self, frame: Frame, people: Instances) -> list[Event]:
         """Take the people of the next frame: see `Rule.update`."""

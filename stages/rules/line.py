@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from pipeline import plugin
-from pipeline.types import Event, Frame, Instances
+from pipeline.types import Event, Frame, Instances, Place
 from stages.judging.anchors import Anchor, Tremble, anchor_points, tremble_px
 from stages.judging.attendance import Attendance, Visitor
 from stages.judging.distances import rightward
-from stages.judging.places import Point, in_pixels
+from stages.judging.places import Point, in_pixels, pixel_points
 from stages.rules.base import Rule
 
 __all__ = ["LineRule", "Options"]
@@ -85,6 +85,10 @@ class LineRule(Rule):
         super().__init__(options, name)
         self._attendance = Attendance(_Walker, options.forget_seconds)
         self._totals = {"in": 0, "out": 0}
+
+    def places(self, frame: Frame) -> tuple[Place, ...]:
+        """Give the line."""
+        return (Place(self.name, pixel_points((self.options.a, self.options.b), frame), is_closed=False),)
 
     def update(self, frame: Frame, people: Instances) -> list[Event]:
         """Take the people of the next frame: see `Rule.update`."""

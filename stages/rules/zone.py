@@ -6,11 +6,11 @@ from typing import Annotated
 from pydantic import Field
 
 from pipeline import plugin
-from pipeline.types import Event, Frame, Instances
+from pipeline.types import Event, Frame, Instances, Place
 from stages.judging.anchors import Anchor, Tremble, anchor_points, tremble_px
 from stages.judging.attendance import Attendance, Visitor
 from stages.judging.distances import BORDER_PX, depths_inside
-from stages.judging.places import Polygon, in_pixels
+from stages.judging.places import Polygon, in_pixels, pixel_points
 from stages.rules.base import Rule
 
 __all__ = ["Options", "ZoneRule"]
@@ -71,6 +71,10 @@ class ZoneRule(Rule):
         self._attendance = Attendance(_Guest, options.patience_seconds)
         self._count = 0
         self._said: int | None = None
+
+    def places(self, frame: Frame) -> tuple[Place, ...]:
+        """Give the zone."""
+        return (Place(self.name, pixel_points(self.options.polygon, frame)),)
 
     def update(self, frame: Frame, people: Instances) -> list[Event]:
         """Take the people of the next frame: see `Rule.update`."""

@@ -8,15 +8,11 @@ from av.codec.codec import UnknownCodecError
 from av.error import FFmpegError
 from pydantic import Field, PositiveFloat, field_validator
 
-from pipeline import plugin
-from pipeline.types import Frame, Instances, Packet
-from stages.drawing.canvas import Canvas
-from stages.drawing.overlay import Style, draw
+from pipeline.types import Frame, Packet
 from stages.drawing.paint import Image
-from stages.drawing.trails import Trails
+from stages.drawing.painter import DrawingOptions, Painter
 from stages.media.mp4 import Mp4Writer
-from stages.media.pace import Rate, Thinning, clock
-from stages.rows import writable_text
+from stages.media.pace import Thinning
 from stages.sinks.file_sink import FileSink
 from stages.sinks.naming import OutputPath
 from stages.sinks.partial import Output
@@ -26,27 +22,11 @@ __all__ = ["Options", "VideoSink"]
 _X264_FAMILY = frozenset({"libx264", "libx265"})
 
 
-class Options(plugin.Options):
+class Options(DrawingOptions):
     """Options of `video`."""
 
     path: OutputPath = "{source}.mp4"
     """File, relative to the run's folder; one for each source."""
-    boxes: bool = True
-    """Draw boxes."""
-    skeletons: bool = True
-    """Draw joints and bones: blue on the left side of the body, orange on the right."""
-    labels: bool = True
-    """Draw a tag with the identity at each box."""
-    scores: bool = True
-    """Write the score into it, too."""
-    info: bool = True
-    """Write source, time, frame rate and number of people into the upper left corner."""
-    trail_seconds: Annotated[float, Field(ge=0, le=60)] = 2.0
-    """How long the trail of an identity is; 0 draws none."""
-    min_joint_score: Annotated[float, Field(ge=0, le=1)] = 0.3
-    """Joints below it are not drawn."""
-    width: Annotated[int, Field(ge=16)] | None = None
-    """Scale down to this width in pixels, before drawing; null keeps the size."""
     frames_per_second: PositiveFloat | None = None
     """Leave frames out above this rate; null writes every frame. The others keep their times either way."""
     from_zero: bool = True
@@ -100,32 +80,20 @@ class _VideoFile(Output):
     def __init__(self, target: Path, options: Options) -> None:
         super().__init__(target)
         self._options = options
-        self._style = Style(
-            boxes=options.boxes,
-            skeletons=options.skeletons,
-            labels=options.labels,
-            scores=options.scores,
-            min_joint_score=options.min_joint_score,
-        )
         self._thinning = Thinning(options.frames_per_second)
-        self._rate = Rate()
-        self._trails = Trails(options.trail_seconds)
-        self._canvas: Canvas | None = None
+        self._painter = Painter(options)
         self._writer: Mp4Writer | None = None
 
     def write(self, packet: Packet) -> None:
         self.check()
         frame = packet.frame
-        rate = self._rate.add(frame.pts_seconds)
+        self._painter.take_note(packet)
         if not self._thinning.takes(frame.pts_seconds):
             return
-        if self._canvas is None:
-            self._canvas = Canvas(frame.width, frame.height, self._options.width)
-        notes = _notes(packet, rate) if self._options.info else ()
-        picture = self._draw(*self._canvas.fit(frame.image, packet.instances), frame.pts_seconds, notes)
+        picture = self._painter.draw(packet)
         try:
             if self._writer is None:
-                self._writer = self._open(frame, self._canvas)
+                self._writer = self._open(frame, picture)
             self._writer.write(picture, frame.pts_seconds)
         except (FFmpegError, OSError, ValueError) as error:
             raise self.failed(error) from error
@@ -143,35 +111,16 @@ class _VideoFile(Output):
         if self._writer is not None or self._failure is not None:  # else no frame could be drawn: there is no file
             super().finish()
 
-    def _draw(self, image: Image, instances: Instances | None, pts_seconds: float, notes: tuple[str, ...]) -> Image:
-        trails = None
-        if self._options.trail_seconds:
-            self._trails.add(Instances.empty() if instances is None else instances, pts_seconds)
-            trails = self._trails.paths(pts_seconds)
-        return draw(image, instances, self._style, trails=trails, notes=notes)
-
-    def _open(self, frame: Frame, canvas: Canvas) -> Mp4Writer:
+    def _open(self, frame: Frame, picture: Image) -> Mp4Writer:
         options = self._options
         # zerolatency: no frame waits in the encoder, so a killed process loses none there
         tuning = {"crf": str(options.crf), "preset": options.preset, "tune": "zerolatency", "forced-idr": "1"}
         return Mp4Writer(
             self.part,
-            canvas.width,
-            canvas.height,
+            picture.shape[1],
+            picture.shape[0],
             time_base=frame.stream.time_base,
             codec=options.codec,
             options=tuning if options.codec in _X264_FAMILY else {},
             from_zero=options.from_zero,
         )
-
-
-def _notes(packet: Packet, rate: float | None) -> tuple[str, ...]:
-    """Say which source this is, what time it is there, how fast frames come, and how many people are seen."""
-    frame = packet.frame
-    time = f"{frame.captured_at:%Y-%m-%d %H:%M:%S} UTC" if frame.stream.live else clock(frame.pts_seconds)
-    parts = [time]
-    if rate is not None:
-        parts.append(f"{rate:.1f} fps")
-    if packet.instances is not None:
-        parts.append(f"{len(packet.instances)} people")
-    return writable_text(frame.source_id), "   ".join(parts)
