@@ -38,7 +38,8 @@ FROM system AS runtime
 RUN useradd --uid 10001 --user-group --no-create-home kinestream \
     && install --directory --owner kinestream --group kinestream /cache /runs
 ENV HOME=/tmp \
-    KINESTREAM_CACHE=/cache
+    KINESTREAM_CACHE=/cache \
+    KINESTREAM_STATE=/cache/state
 COPY --from=build /opt/kinestream /opt/kinestream
 USER kinestream
 WORKDIR /runs
