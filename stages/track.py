@@ -1,17 +1,22 @@
 """track: gives people identities that last, one tracker a source."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from pipeline.stage import Stage
 from pipeline.types import Instances, Packet
 from pipeline.worker import Worker
+from stages.camera_motion import warps_for
 from trackers.base import Tracker
 
 __all__ = ["Track"]
 
 
 class Track(Stage):
-    """Keeps a tracker for each source, from its first frame to its end."""
+    """Keeps a tracker for each source, from its first frame to its end.
+
+    A tracker that wants to know how the camera moved, or to see the picture, is told; no other one costs that time.
+    """
 
     name = "track"
     needs = frozenset({"xyxy"})
@@ -22,7 +27,7 @@ class Track(Stage):
     def __init__(self, make: Callable[[], Tracker]) -> None:
         """Keep how to make a tracker; each source gets its own."""
         self._make = make
-        self._trackers: dict[str, Tracker] = {}
+        self._trackers: dict[str, _Watched] = {}
         self._worker = Worker(self.name)
 
     async def process(self, packets: Sequence[Packet]) -> Sequence[Packet]:
@@ -42,7 +47,24 @@ class Track(Stage):
         for packet in packets:
             tracker = self._trackers.get(packet.source_id)
             if tracker is None:
-                tracker = self._trackers[packet.source_id] = self._make()
-            people = Instances.empty() if packet.instances is None else packet.instances
-            tracked.append(packet.with_instances(tracker.update(people, packet.frame.pts_seconds)))
+                tracker = self._trackers[packet.source_id] = _Watched(self._make())
+            tracked.append(packet.with_instances(tracker.update(packet)))
         return tracked
+
+
+class _Watched:
+    """A tracker of one source, and what it wants to be told."""
+
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
+        self._warps = warps_for(tracker)
+
+    def update(self, packet: Packet) -> Instances:
+        frame = packet.frame
+        people = Instances.empty() if packet.instances is None else packet.instances
+        told: dict[str, Any] = {}
+        if self._warps is not None:
+            told["warp"] = self._warps.of(frame, people.xyxy)
+        if "image" in self._tracker.wants:
+            told["image"] = frame.image
+        return self._tracker.update(people, frame.pts_seconds, **told)

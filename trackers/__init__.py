@@ -1,10 +1,16 @@
 """Trackers: pure synchronous numpy, one file an algorithm.
 
-    bytetrack   boxes only, needs no picture: fixed or slow cameras, crowds, 5 frames a second and more
+    bytetrack   boxes only, doubtful ones too: crowds, 5 frames a second and more
+    sort        boxes only: the simplest that has a motion model
+    ocsort      boxes only, led by what was seen rather than by what was believed
+    similarity  boxes and poses, from frame to frame without motion: that of simple-HRNet, repaired
 
 To add one: a file with its class and its `Options`, and one line in `pipeline.registry`. What they share:
 
-    base        what a tracker is
-    kalman      where a box will be, in seconds
-    assignment  how alike two boxes or poses are, and the best pairing
+    base           what a tracker is
+    kalman         where a box will be, in seconds
+    assignment     how alike two boxes or poses are, and the best pairing
+    camera_motion  how the camera moved, from frame to frame
+    roster         the tracks of a source: their clock, their ids
+    boxes_alone    what SORT and OC-SORT have in common
 """

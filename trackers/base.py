@@ -16,8 +16,18 @@ class Tracker(ABC):
     Trackers get time, not a frame rate: a frame that was skipped is just a larger step.
     """
 
+    wants: frozenset[str] = frozenset()
+    """What `update` shall be given beside the people: `warp`, `image`. Both cost time, so nobody gets what he does not
+    want."""
+
     @abstractmethod
-    def update(self, instances: Instances, pts_seconds: float, image: NDArray[np.uint8] | None = None) -> Instances:
+    def update(
+        self,
+        instances: Instances,
+        pts_seconds: float,
+        image: NDArray[np.uint8] | None = None,
+        warp: NDArray[np.float64] | None = None,
+    ) -> Instances:
         """Take the people of the next frame and say who is who.
 
         Args:
@@ -25,6 +35,8 @@ class Tracker(ABC):
             pts_seconds: Presentation time of the frame. Later than in the call before; where it is not, the motion
                 model holds still.
             image: The picture, shape (H, W, 3), uint8, BGR, for trackers that look at it.
+            warp: How the camera moved: an affine map, shape (2, 3), from pixels of the frame in the call before to
+                pixels of this one. None: it stood still, or nobody knows.
 
         Returns:
             The same rows in the same order with `track_id` set: 1, 2, 3 ... without gaps, given on confirmation;

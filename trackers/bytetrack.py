@@ -26,6 +26,7 @@ from pipeline import plugin
 from pipeline.types import NO_TRACK, Instances
 from trackers.assignment import Solver, assign, iou
 from trackers.base import Tracker
+from trackers.camera_motion import CameraMotion, wants_warp
 from trackers.kalman import BoxMotion
 
 __all__ = ["ByteTrack", "Options"]
@@ -63,6 +64,8 @@ class Options(plugin.Options):
     """A new track gets its id when it is seen again this long after its first box or later, in every frame between; 0:
     at its first box. People in the first frame of all get theirs at once. The default is short of a frame, so the
     second box confirms, as in the paper, up to 50 frames a second."""
+    camera_motion: CameraMotion = "none"
+    """How a moving camera is made up for: `none`, `flow` (found in the pictures), or a file of warps."""
     solver: Solver = "scipy"
     """Who solves the assignment: `scipy`, or the slow reference `munkres`."""
 
@@ -101,6 +104,7 @@ class ByteTrack(Tracker):
     def __init__(self, options: Options | None = None) -> None:
         """Know nobody yet."""
         self.options = options or Options()
+        self.wants = wants_warp(self.options.camera_motion)
         self.reset()
 
     def reset(self) -> None:
@@ -116,6 +120,7 @@ class ByteTrack(Tracker):
         instances: Instances,
         pts_seconds: float,
         image: NDArray[np.uint8] | None = None,  # noqa: ARG002 - boxes are enough for this algorithm
+        warp: NDArray[np.float64] | None = None,
     ) -> Instances:
         """Take the people of the next frame and say who is who: see `Tracker.update`.
 
@@ -124,6 +129,8 @@ class ByteTrack(Tracker):
         """
         first = self._pts_seconds is None
         self._advance(pts_seconds)
+        if warp is not None:
+            self._motion.warp(warp)
         owner = self._match(instances)
         self._correct(owner, instances)
         owner = self._begin(owner, instances)

@@ -46,10 +46,15 @@ class BoxMotion:
 
     Noise is relative to the size of a box when it was last measured, not to its predicted size, so that one long step
     and many short ones agree exactly.
+
+    Args:
+        swerve: How much velocities change, as a multiple of the papers' noise: less than 1 for people who keep on
+            walking as they do.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, swerve: float = 1.0) -> None:
         """Start with no boxes."""
+        self._swerve = _SWERVE * swerve
         self._position = np.empty((0, 4))
         self._velocity = np.empty((0, 4))
         self._variance = np.empty((0, 4, 3))
@@ -88,37 +93,44 @@ class BoxMotion:
         self._variance = np.vstack([self._variance, scale[:, :, None] ** 2 * _FIRST_VARIANCE])
         self._scale = np.vstack([self._scale, scale])
 
-    def predict(self, step_seconds: float) -> None:
+    def predict(self, step_seconds: float | NDArray[np.float64]) -> None:
         """Move every box on by a time that is not negative.
 
+        Args:
+            step_seconds: One for all, or one for each box, shape (n,).
+
         Raises:
-            ValueError: The step is negative or not finite.
+            ValueError: A step is negative or not finite.
         """
-        if not 0 <= step_seconds < np.inf:
+        steps = np.atleast_1d(step_seconds)
+        if not ((steps >= 0) & (steps < np.inf)).all():
             msg = f"a step must be 0 seconds or more, and finite, got {step_seconds}"
             raise ValueError(msg)
-        dt, noise = step_seconds, self._scale**2
+        dt, noise = steps[:, None], self._scale**2
         position, cross, velocity = np.moveaxis(self._variance, 2, 0)
         self._position = self._position + dt * self._velocity
         self._variance = np.stack(
             [
-                position + 2 * dt * cross + dt**2 * velocity + noise * (_SHAKE * dt + _SWERVE * dt**3 / 3),
-                cross + dt * velocity + noise * _SWERVE * dt**2 / 2,
-                velocity + noise * _SWERVE * dt,
+                position + 2 * dt * cross + dt**2 * velocity + noise * (_SHAKE * dt + self._swerve * dt**3 / 3),
+                cross + dt * velocity + noise * self._swerve * dt**2 / 2,
+                velocity + noise * self._swerve * dt,
             ],
             axis=2,
         )
 
-    def update(self, rows: NDArray[np.integer], xyxy: NDArray[np.floating]) -> None:
+    def update(
+        self, rows: NDArray[np.integer], xyxy: NDArray[np.floating], doubt: float | NDArray[np.floating] = 1.0
+    ) -> None:
         """Correct some boxes by what was measured.
 
         Args:
             rows: Which ones, shape (m,), each at most once.
             xyxy: Where they were seen, shape (m, 4), pixels.
+            doubt: Variance of the measurement as a multiple of the papers': one for all, or shape (m,). More than 0.
         """
         measured = _centre_size(xyxy)
         position, cross, velocity = np.moveaxis(self._variance[rows], 2, 0)
-        noise = _MEASURED * self._scale[rows] ** 2
+        noise = _MEASURED * np.atleast_1d(doubt)[:, None] * self._scale[rows] ** 2
         gain = 1 / (position + noise)
         surprise = measured - self._position[rows]
         self._position[rows] += position * gain * surprise
@@ -129,9 +141,38 @@ class BoxMotion:
         )
         self._scale[rows] = _noise_scale(self._position[rows])
 
+    def warp(self, warp: NDArray[np.float64]) -> None:
+        """Move every box along with the picture, when the camera has moved.
+
+        A centre and its velocity are mapped; a side and its velocity are stretched. Where the picture turns, what was
+        known about x and y is mixed; that this makes both depend on each other is left out, as it is everywhere here.
+
+        Args:
+            warp: Affine map of pixels, shape (2, 3).
+        """
+        turn, stretch = warp[:, :2], np.sqrt((warp[:, :2] ** 2).sum(axis=0))
+        self._position = np.hstack([self._position[:, :2] @ turn.T + warp[:, 2], self._position[:, 2:] * stretch])
+        self._velocity = np.hstack([self._velocity[:, :2] @ turn.T, self._velocity[:, 2:] * stretch])
+        mixed = np.einsum("ij,njk->nik", turn**2, self._variance[:, :2])
+        self._variance = np.concatenate([mixed, self._variance[:, 2:] * stretch[:, None] ** 2], axis=1)
+        self._scale = self._scale * np.tile(stretch, 2)
+
     def hold_size(self, rows: NDArray[np.bool_] | NDArray[np.integer]) -> None:
         """Let some boxes keep their size while they move: extrapolated unseen, a shrinking box would vanish."""
         self._velocity[rows, 2:] = 0.0
+
+    def copy(self, rows: NDArray[np.integer]) -> "BoxMotion":
+        """Give a copy of some boxes, in the order of `rows`, that goes its own way."""
+        taken = BoxMotion()
+        taken._swerve = self._swerve
+        taken._position, taken._velocity = self._position[rows], self._velocity[rows]
+        taken._variance, taken._scale = self._variance[rows], self._scale[rows]
+        return taken
+
+    def put(self, rows: NDArray[np.integer], motion: "BoxMotion") -> None:
+        """Overwrite some boxes by those of another motion, shape (m,), each at most once."""
+        self._position[rows], self._velocity[rows] = motion._position, motion._velocity  # noqa: SLF001 - of its own kind
+        self._variance[rows], self._scale[rows] = motion._variance, motion._scale  # noqa: SLF001
 
     def keep(self, rows: NDArray[np.bool_] | NDArray[np.integer]) -> None:
         """Forget all boxes but `rows`, which close up in their order."""

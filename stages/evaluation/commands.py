@@ -1,7 +1,6 @@
 """`kinestream evaluate`: measure a model on a data set."""
 
 import json
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,20 +10,24 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from pipeline.errors import ConfigError, PipelineError, SinkError
+from pipeline.errors import ConfigError, SinkError
 from stages.evaluation.asked import asked_model, image_size
+from stages.evaluation.tracks.command import track
+from stages.terminal import reported
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from stages.evaluation.run import Watch
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Measure a model on a data set.", no_args_is_help=True)
+app = typer.Typer(help="Measure a pose model or a tracker on a data set.", no_args_is_help=True)
 
 
 @app.callback()
 def _evaluate() -> None:
-    """Measure a model on a data set."""
+    """Measure a pose model or a tracker on a data set."""
 
 
 @app.command()
@@ -92,7 +95,7 @@ def pose(  # noqa: PLR0913 - the arguments of a command are its options
     from stages.evaluation.data import Data, open_data  # noqa: PLC0415 - SciPy and OpenCV take a while to load, and
     from stages.evaluation.run import run  # noqa: PLC0415 - every command of `kinestream` would wait for them
 
-    with _reported():
+    with reported():
         _see_that_it_can_be_written(results)
         asked = asked_model(weights, kind, given | {"image_size": image_size(size)}, overrides or ())
         data = Data(annotations, images, detections, head_boxes, min_score, max_images)
@@ -107,14 +110,7 @@ def pose(  # noqa: PLR0913 - the arguments of a command are its options
             _write(results, measure.results())
 
 
-@contextmanager
-def _reported() -> Iterator[None]:
-    """Turn an error of ours into a line on stderr and its exit code."""
-    try:
-        yield
-    except PipelineError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(error.exit_code) from error
+app.command("track")(track)
 
 
 @contextmanager

@@ -235,3 +235,62 @@ def test_kept_rows_close_up_and_new_ones_come_last() -> None:
     motion.initiate(third[None])
     np.testing.assert_allclose(motion.xyxy, [second, third])
     assert len(motion) == 2
+
+
+def test_each_box_can_take_a_step_of_its_own() -> None:
+    together, alone = motion_of(WALK, WALK + 30), [motion_of(WALK), motion_of(WALK + 30)]
+    together.predict(np.array([0.1, 0.7]))
+    for one, step in zip(alone, (0.1, 0.7), strict=True):
+        one.predict(step)
+    np.testing.assert_array_equal(together.xyxy, np.concatenate([one.xyxy for one in alone]))
+    np.testing.assert_array_equal(together.covariance, np.concatenate([one.covariance for one in alone]))
+    with pytest.raises(ValueError, match="0 seconds or more"):
+        together.predict(np.array([0.1, -0.7]))
+
+
+def test_a_copy_goes_its_own_way_until_it_is_put_back() -> None:
+    motion = motion_of(WALK, WALK + 10, WALK + 20)
+    copy, before = motion.copy(np.array([2, 0])), motion.xyxy
+    copy.predict(0.1)
+    copy.update(np.arange(2), np.array([WALK + 50, WALK + 60]))
+    np.testing.assert_array_equal(motion.xyxy, before)
+    motion.put(np.array([2, 0]), copy)
+    np.testing.assert_array_equal(motion.xyxy[[2, 0]], copy.xyxy)
+    np.testing.assert_array_equal(motion.covariance[[2, 0]], copy.covariance)
+    np.testing.assert_array_equal(motion.xyxy[1], before[1])
+
+
+def test_a_camera_that_pans_moves_positions_and_nothing_else() -> None:
+    motion = motion_of(WALK)
+    motion.predict(0.1)
+    motion.update(np.array([0]), WALK[None] + 5)
+    before = motion.xyxy, motion.velocity, motion.covariance
+    motion.warp(np.array([[1.0, 0, 30], [0, 1, -7]]))
+    np.testing.assert_allclose(motion.xyxy, before[0] + [30, -7, 30, -7])
+    np.testing.assert_array_equal(motion.velocity, before[1])
+    np.testing.assert_array_equal(motion.covariance, before[2])
+
+
+@given(seed=st.integers(0, 2**32 - 1), angle=st.sampled_from([0.0, np.pi / 2, np.pi]), zoom=st.floats(0.3, 3))
+def test_seen_through_a_camera_that_turned_and_zoomed_a_walk_is_the_same_walk(
+    seed: int, angle: float, zoom: float
+) -> None:
+    """Turns by right angles swap x and y exactly, and here all sides are alike; others mix what is known of both."""
+    rng = np.random.default_rng(seed)
+    turn = zoom * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    warp = np.column_stack([turn, rng.uniform(-50, 50, 2)])
+    centres = rng.uniform(0, 300, (4, 2))
+    squares = np.hstack([centres - 20, centres + 20])
+    through = centres @ turn.T + warp[:, 2]
+    seen = np.hstack([through - 20 * zoom, through + 20 * zoom])
+    motion, other = motion_of(squares[0]), motion_of(seen[0])
+    for step, (box, warped) in enumerate(zip(squares[1:], seen[1:], strict=True)):
+        motion.predict(0.1)
+        other.predict(0.1)
+        if step == 2:
+            motion.warp(warp)
+        motion.update(np.array([0]), (warped if step == 2 else box)[None])
+        other.update(np.array([0]), warped[None])
+    np.testing.assert_allclose(motion.xyxy, other.xyxy, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(motion.velocity, other.velocity, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(motion.covariance, other.covariance, rtol=1e-6, atol=1e-6)
