@@ -250,42 +250,40 @@ async def latency(bench: Bench) -> list[Row]:
 
 
 async def broker_down(bench: Bench) -> list[Row]:
-    """Make 5,000 events while there is no broker."""
-    rows = []
+    """Make 5,000 events while the broker cannot be reached."""
     (bench.folder / "down").mkdir()
-    broker = Broker(bench.folder / "down")
-    broker.start()
-    broker.stop()
-    mqtt = {"kind": "mqtt", "port": broker.port, "spool": str(bench.folder / "down.sqlite")}
-    synthetic = {"kind": "synthetic", "id": "cam", "frames": 5000, "people": 2}
-    started = time.monotonic()
-    async with running([synthetic], bench.folder / "down-run", rules=[{"kind": "tick"}], sinks=[mqtt]) as runner:
-        await until(lambda: runner.telemetry.sources["cam"].state == "finished", 300, "5,000 events were made")
-        await until(lambda: runner.telemetry.sinks["mqtt"].written >= 5000, 60, "they were written")
-        made = time.monotonic() - started
-        with Listener(broker, "kinestream/#") as listener:
-            broker.start()
+    with (
+        Broker(bench.folder / "down") as broker,
+        FaultProxy(broker.port) as proxy,
+        Listener(broker, "kinestream/#") as listener,
+    ):
+        proxy.apply(Refuse())
+        mqtt = {"kind": "mqtt", "port": proxy.port, "spool": str(bench.folder / "down.sqlite")}
+        synthetic = {"kind": "synthetic", "id": "cam", "frames": 5000, "people": 2}
+        started = time.monotonic()
+        async with running([synthetic], bench.folder / "run", rules=[{"kind": "tick"}], sinks=[mqtt]) as runner:
+            await until(lambda: runner.telemetry.sinks["mqtt"].written >= 5000, 300, "5,000 events were made")
+            made = time.monotonic() - started
+            proxy.apply(Pass())
             back = time.monotonic()
 
             def events() -> list[Any]:
-                return [m.json() for m in listener.messages if m.topic.endswith("/events")]
+                return [message.json() for message in listener.messages if message.topic.endswith("/events")]
 
-            await until(lambda: len(events()) >= 5000, 120, "all events were delivered")
+            await until(lambda: len(events()) >= 5000, 180, "all events were delivered")
             took = time.monotonic() - back
             await asyncio.sleep(2)  # doubles would come now
             numbers = [event["values"]["number"] for event in events()]
             delayed = sum(bool(event["delayed"]) for event in events())
-    broker.stop()
-    rows.append(
+    order = "in" if numbers == sorted(numbers) else "OUT OF"
+    return [
         Row(
-            "5,000 events while the broker is down",
+            "5,000 events while the broker is away",
             "none lost, none doubled, in order",
-            f"{len(set(numbers))} delivered, {len(numbers) - len(set(numbers))} doubled, "
-            f"{'in' if numbers == sorted(numbers) else 'OUT OF'} order, {delayed} marked as delayed;"
-            f" made in {made:.1f} s, delivered {took:.1f} s after the broker's start",
+            f"{len(set(numbers))} delivered, {len(numbers) - len(set(numbers))} doubled, {order} order,"
+            f" {delayed} marked as delayed; made in {made:.1f} s, delivered within {took:.1f} s of the broker's return",
         )
-    )
-    return rows
+    ]
 
 
 async def churn(bench: Bench) -> list[Row]:
@@ -353,7 +351,7 @@ async def stop(bench: Bench) -> list[Row]:
         with RtspServer({"/cam": bench.clip()}) as server, FaultProxy(server.port) as proxy:
             proxy.apply(fault)
             urls = [server.url("/cam"), server.url("/cam", port=proxy.port)]
-            command = [sys.executable, "-m", "pipeline.cli", "run", *urls, "--preset", "embedded"]
+            command = [str(Path(sys.executable).with_name("kinestream")), "run", *urls, "--preset", "embedded"]
             words = [*command, "--sink", "video", "--sink", "jsonl", "--out", str(out), "--quiet"]
             process = await asyncio.create_subprocess_exec(*words)
             await until(lambda out=out: any(out.glob("*.mp4*")), 60, "a video was begun")

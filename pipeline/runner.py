@@ -72,6 +72,8 @@ class Runner:
         Raises:
             PipelineError: A stage or sink cannot be opened, a stage keeps failing, or no sink works any more.
         """
+        if self._stopped_at is not None:
+            return  # it was asked to stop before it began
         opened: list[Stage | Sink] = []
         complete = False
         try:

@@ -24,7 +24,7 @@ _WHY: Final[Mapping[type[Exception], str]] = {
     ConnectionRefusedError: "nobody listens at {place} (connection refused); is the camera on, and is the port right?",
     av.error.ProtocolNotFoundError: "PyAV's FFmpeg was built without '{scheme}'; use another protocol of the camera",
     EOFError: "{place} hung up without an answer; does it speak {scheme}?",
-    ValueError: "{place} answers, but not with video in {scheme}; check scheme, port and path of the URL",
+    ValueError: "{place} hung up, or does not answer with video in {scheme}; check scheme, port and path of the URL",
 }
 """Kind of FFmpeg's error -> what it means for somebody with a camera; FFmpeg's bad data is a ValueError."""
 

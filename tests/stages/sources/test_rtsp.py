@@ -266,7 +266,7 @@ def test_who_falls_silent_or_trickles_while_opening_is_found_in_time(
 
 
 def test_a_server_that_speaks_something_else_is_said_to_be_one() -> None:
-    with http_server(Mjpeg) as port, pytest.raises(SourceError, match=r"answers, but not with video|cannot open"):
+    with http_server(Mjpeg) as port, pytest.raises(SourceError, match=r"hung up, or does not answer with video|cannot open"):
         source(f"rtsp://127.0.0.1:{port}/x").open()
 
 
