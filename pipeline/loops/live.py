@@ -109,7 +109,7 @@ class LiveLoop:
         self._unpaused.set()
 
     async def _until_resumed(self) -> None:
-        if not self._unpaused.is_set():
+        while not self._unpaused.is_set():  # again, if it was paused before it noticed that it was resumed
             self._say("paused")
             await self._unpaused.wait()
             self._backoff.reset()

@@ -75,8 +75,9 @@ class SourceLoop:
         self._unpaused.set()
 
     async def _until_resumed(self) -> None:
-        self._say("paused")
-        await self._unpaused.wait()
+        while not self._unpaused.is_set():  # again, if it was paused before it noticed that it was resumed
+            self._say("paused")
+            await self._unpaused.wait()
         self._say("reading")
 
     async def _open_and_read(self) -> None:

@@ -445,6 +445,22 @@ def test_a_paused_camera_is_disconnected_and_comes_back_when_told() -> None:
     assert len(camera.opened_at) == 2
 
 
+def test_a_camera_resumed_and_paused_in_one_breath_stays_paused() -> None:
+    camera = FakeCamera("door")
+
+    async def meanwhile(runner: Runner) -> None:
+        await asyncio.sleep(1)
+        runner.sources.pause("door")
+        await asyncio.sleep(1)
+        runner.sources.resume("door")
+        runner.sources.pause("door")
+        await asyncio.sleep(10)
+        assert runner.telemetry.sources["door"].state == "paused"
+
+    play([camera], 1, meanwhile=meanwhile)
+    assert len(camera.opened_at) == 1
+
+
 @pytest.mark.parametrize("connection", [absent(), Connection(open_seconds=1e9), Connection(frames=3, then="silence")])
 def test_a_camera_in_trouble_can_be_paused(connection: Connection) -> None:
     camera = FakeCamera("door", [connection])
