@@ -42,6 +42,7 @@ PLUGINS: Final[dict[str, dict[str, str]]] = {
     },
     "tracker": {
         "bytetrack": "trackers.bytetrack:ByteTrack",
+        "kinesort": "trackers.kinesort:KineSort",
         "ocsort": "trackers.ocsort:OcSort",
         "similarity": "trackers.similarity:Similarity",
         "sort": "trackers.sort:Sort",

@@ -11,7 +11,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 __all__ = ["Worker", "abandoned_workers"]
 
@@ -19,13 +19,43 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
-_abandoned: list[threading.Thread] = []
+
+_MOST_IDLE: Final = 16
+
+
+class _Thread(threading.Thread):
+    """Makes the calls of one worker, then waits to serve another one.
+
+    Threads are used again because a library may keep something for each thread that it ever saw: PyAV and FFmpeg leave
+    some 60 KiB behind for each one that read a stream, and a camera may be connected to for months.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self.owner: Worker | None = None
+
+    def run(self) -> None:
+        while True:
+            job = self.jobs.get()
+            if job is not None:
+                job()
+                del job  # or a frame would live on in here until the next call
+                continue
+            self.owner, self.name = None, "idle worker"
+            if len(_idle) >= _MOST_IDLE:
+                return
+            _idle.append(self)
+
+
+_idle: list[_Thread] = []
+_abandoned: list[tuple[_Thread, "Worker"]] = []
 
 
 def abandoned_workers() -> tuple[str, ...]:
     """Name the workers that were left behind in a call, and are in it still: only ending the process ends those."""
-    _abandoned[:] = [thread for thread in _abandoned if thread.is_alive()]
-    return tuple(thread.name for thread in _abandoned)
+    _abandoned[:] = [(thread, worker) for thread, worker in _abandoned if thread.owner is worker]
+    return tuple(worker.name for _, worker in _abandoned)
 
 
 class Worker:
@@ -40,8 +70,7 @@ class Worker:
     def __init__(self, name: str) -> None:
         """Start nothing yet: the thread comes with the first call."""
         self.name = name
-        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._thread: _Thread | None = None
 
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `function` on the thread and wait for what it returns or raises.
@@ -60,42 +89,39 @@ class Worker:
             else:
                 _post(loop, done, _set_result, result)
 
-        self._start()
-        self._jobs.put(run)
+        self._take_thread().jobs.put(run)
         return await done
 
     async def close(self, function: Callable[[], object] | None = None) -> None:
-        """Run `function` as the last call, then end the thread. Calls in flight come first. Twice is fine.
+        """Run `function` as the last call, then give the thread back. Calls in flight come first. Twice is fine.
 
         Cancelled (a bounded wait ran out), the thread is left alone and listed by `abandoned_workers`.
         """
-        if self._thread is None:
-            if function is None:
-                return
-            self._start()
+        if self._thread is None and function is None:
+            return
+        thread = self._take_thread()
         try:
             if function is not None:
                 await self.call(function)
         except asyncio.CancelledError:
             abandoned_workers()  # forgets those that came to an end after all
-            if self._thread is not None:
-                _abandoned.append(self._thread)
+            _abandoned.append((thread, self))
             _log.warning("'%s' did not finish its last call in time; it was left behind", self.name)
             raise
         finally:
-            self._jobs.put(None)
+            thread.jobs.put(None)
             self._thread = None
 
-    def _start(self) -> None:
+    def _take_thread(self) -> _Thread:
         if self._thread is None:
-            self._thread = threading.Thread(target=_serve, args=(self._jobs,), name=self.name, daemon=True)
-            self._thread.start()
-
-
-def _serve(jobs: "queue.SimpleQueue[Callable[[], None] | None]") -> None:
-    while (job := jobs.get()) is not None:
-        job()
-        del job  # or a frame would live on in here until the next call
+            try:
+                thread = _idle.pop()
+            except IndexError:
+                thread = _Thread()
+                thread.start()
+            thread.owner, thread.name = self, self.name
+            self._thread = thread
+        return self._thread
 
 
 def _post(loop: asyncio.AbstractEventLoop, *call: Any) -> None:  # noqa: ANN401 - a future, a setter and its value

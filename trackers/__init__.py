@@ -1,5 +1,6 @@
 """Trackers: pure synchronous numpy, one file an algorithm.
 
+    kinesort    boxes, poses and looks, moving cameras, gaps: the best of what is known in one
     bytetrack   boxes only, doubtful ones too: crowds, 5 frames a second and more
     sort        boxes only: the simplest that has a motion model
     ocsort      boxes only, led by what was seen rather than by what was believed
@@ -13,4 +14,5 @@ To add one: a file with its class and its `Options`, and one line in `pipeline.r
     camera_motion  how the camera moved, from frame to frame
     roster         the tracks of a source: their clock, their ids
     boxes_alone    what SORT and OC-SORT have in common
+    rounds, likeness, recollection, pose_motion, looks    the parts of kinesort
 """

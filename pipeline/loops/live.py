@@ -4,15 +4,15 @@ import asyncio
 import logging
 import math
 import random
-from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final, TypeVar
 
 from pipeline.backoff import Backoff
-from pipeline.channel import Channel, Item
+from pipeline.channel import Channel
 from pipeline.errors import AuthenticationFailed, SourceError
 from pipeline.loops.opening import Opening
+from pipeline.loops.reading import Reading
 from pipeline.stage import Source
 from pipeline.telemetry import Telemetry
 from pipeline.types import Frame, Packet, SourceState
@@ -33,7 +33,7 @@ _REFUSED_SECONDS: Final = (60.0, 120.0)
 """Wait so long, at least and at most, after refused credentials: cameras lock an account after some wrong attempts."""
 
 
-class LiveLoop:
+class LiveLoop(Reading):
     """Reads a live source into its own channel, connection after connection. It gives up only when it is stopped.
 
     A connection is lost when the source says so, and when no frame has come for the source's `stall_timeout_seconds`.
@@ -61,22 +61,10 @@ class LiveLoop:
         backoff: Backoff | None = None,
     ) -> None:
         """Prepare; nothing is opened."""
-        self.name = f"decode {source.source_id}"
-        self.source = source
-        self.holding: deque[Item] = deque()
-        self.finished = False
-        self.failure: SourceError | None = None
-        self._outbox = outbox
-        self._telemetry = telemetry
+        super().__init__(source, outbox, telemetry, hide, max_frames)
         self._opening = opening
-        self._hide = hide
-        self._max_frames = max_frames
         self._backoff = backoff or Backoff()
-        self._counts = telemetry.sources[source.source_id]
-        self._latency = telemetry.histogram("decode")
         self._continuity = _Continuity()
-        self._unpaused = asyncio.Event()
-        self._unpaused.set()
         self._going: asyncio.Timeout | None = None
         self._ended = False
         self._lost_at: float | None = telemetry.clock()
@@ -100,13 +88,9 @@ class LiveLoop:
 
     def pause(self) -> None:
         """Close the connection, and open no other one until `resume`. Twice is fine."""
-        self._unpaused.clear()
+        super().pause()
         if self._going is not None and not self._going.expired():
             self._going.reschedule(asyncio.get_running_loop().time())
-
-    def resume(self) -> None:
-        """Connect again."""
-        self._unpaused.set()
 
     async def _until_resumed(self) -> None:
         while not self._unpaused.is_set():  # again, if it was paused before it noticed that it was resumed
@@ -148,14 +132,14 @@ class LiveLoop:
 
     async def _read_all(self) -> None:
         clock = self._telemetry.clock
-        while self._max_frames is None or self._counts.received < self._max_frames:
+        while self._wants_more():
             started = clock()
             frame = await self._watched(self.source.read())
             if frame is None:
                 return
             self._heard_at = clock()
             self._latency.record(self._heard_at - started)
-            await self._pass_on(Packet(self._hide(self._continuity.join(frame))))
+            await self._pass_on(self._receive(self._continuity.join(frame)))
 
     async def _watched(self, call: Awaitable[T]) -> T:
         """Wait for a call, but not much longer than the source may be silent."""
@@ -171,7 +155,6 @@ class LiveLoop:
             raise SourceError(msg) from error
 
     async def _pass_on(self, packet: Packet) -> None:
-        self._telemetry.receive(packet)
         if packet.frame.is_corrupt:
             self._telemetry.drop(packet, "decode", "corrupt")
             return
@@ -229,12 +212,6 @@ class LiveLoop:
 
     def _say(self, state: SourceState, error: str | None = None) -> None:
         self._telemetry.say(self.source.source_id, state, error)
-
-    def _drop_held(self, reason: str) -> None:
-        for item in self.holding:
-            if isinstance(item, Packet):
-                self._telemetry.drop(item, "decode", reason)
-        self.holding.clear()
 
 
 class _Continuity:

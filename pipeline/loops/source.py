@@ -2,21 +2,21 @@
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable
 
-from pipeline.channel import Channel, Item
+from pipeline.channel import Channel
 from pipeline.errors import SourceError
+from pipeline.loops.reading import Reading
 from pipeline.stage import Source
 from pipeline.telemetry import Telemetry
-from pipeline.types import Frame, Packet, SourceState
+from pipeline.types import Frame, SourceState
 
 __all__ = ["SourceLoop"]
 
 _log = logging.getLogger(__name__)
 
 
-class SourceLoop:
+class SourceLoop(Reading):
     """Reads one source that ends, a file, into its own channel. A failure here is this source's alone.
 
     Args:
@@ -38,19 +38,8 @@ class SourceLoop:
         max_frames: int | None = None,
     ) -> None:
         """Prepare; nothing is opened."""
-        self.name = f"decode {source.source_id}"
-        self.source = source
-        self.holding: deque[Item] = deque()
-        self.finished = False
-        self.failure: SourceError | None = None
-        self._outbox = outbox
-        self._telemetry = telemetry
+        super().__init__(source, outbox, telemetry, hide, max_frames)
         self._slots = slots
-        self._hide = hide
-        self._max_frames = max_frames
-        self._counts = telemetry.sources[source.source_id]
-        self._unpaused = asyncio.Event()
-        self._unpaused.set()
 
     async def run(self) -> None:
         """Read until the end, a failure, or cancellation, which is how a source is stopped."""
@@ -65,14 +54,6 @@ class SourceLoop:
         finally:
             self.finished = True
             self._outbox.close()
-
-    def pause(self) -> None:
-        """Read nothing more until `resume`. What was read goes on."""
-        self._unpaused.clear()
-
-    def resume(self) -> None:
-        """Go on where it was."""
-        self._unpaused.set()
 
     async def _until_resumed(self) -> None:
         while not self._unpaused.is_set():  # again, if it was paused before it noticed that it was resumed
@@ -98,21 +79,18 @@ class SourceLoop:
             self._counts.corrupt_frames = self.source.corrupt_frames
 
     async def _read_all(self) -> None:
-        telemetry, clock = self._telemetry, self._telemetry.clock
-        latency = telemetry.histogram("decode")
-        while self._max_frames is None or self._counts.received < self._max_frames:
+        clock = self._telemetry.clock
+        while self._wants_more():
             if not self._unpaused.is_set():
                 await self._until_resumed()
             started = clock()
             frame = await self.source.read()
             if frame is None:
                 return
-            latency.record(clock() - started)
-            packet = Packet(self._hide(frame))
+            self._latency.record(clock() - started)
             if self._counts.expected_frames is None:
                 self._counts.expected_frames = frame.stream.expected_frames
-            telemetry.receive(packet)
-            self.holding.append(packet)
+            self.holding.append(self._receive(frame))
             await self._outbox.send(self.holding)
 
     def _fail(self, error: SourceError) -> None:
@@ -121,9 +99,3 @@ class SourceLoop:
 
     def _say(self, state: SourceState) -> None:
         self._telemetry.say(self.source.source_id, state, None if self.failure is None else str(self.failure))
-
-    def _drop_held(self, reason: str) -> None:
-        for item in self.holding:
-            if isinstance(item, Packet):
-                self._telemetry.drop(item, "decode", reason)
-        self.holding.clear()

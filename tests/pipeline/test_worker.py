@@ -2,8 +2,9 @@ import asyncio
 import threading
 
 import pytest
+from programs import until
 
-from pipeline.worker import Worker, abandoned_workers
+from pipeline.worker import Worker, _idle, abandoned_workers
 
 
 async def test_calls_and_close_run_in_order_on_one_thread() -> None:
@@ -64,16 +65,36 @@ async def test_stop_iteration_does_not_hang_its_waiter() -> None:
     await worker.close()
 
 
-async def test_closing_twice_or_unused_is_fine_and_leaves_no_thread() -> None:
-    worker = Worker("idle")
+async def test_closing_twice_or_unused_is_fine_and_leaves_no_thread_of_that_name() -> None:
+    worker = Worker("closed-twice")
     await worker.close()
     await worker.call(int)
     await worker.close()
     await worker.close()
-    for thread in threading.enumerate():
-        if thread.name == "idle":
-            thread.join(5)
-    assert "idle" not in {thread.name for thread in threading.enumerate()}
+    until(lambda: "closed-twice" not in {thread.name for thread in threading.enumerate()}, "it was not given back")
+
+
+async def test_a_thread_that_is_given_back_serves_the_next_worker() -> None:
+    first = Worker("first")
+    thread = await first.call(threading.current_thread)
+    assert thread.name == "first"
+    await first.close()
+    until(lambda: thread.name == "idle worker", "it was not given back")
+    second = Worker("second")
+    assert await second.call(threading.current_thread) is thread
+    assert thread.name == "second"
+    await second.close()
+
+
+async def test_two_workers_never_share_a_thread_and_few_idle_ones_are_kept() -> None:
+    workers = [Worker(f"one-of-many-{number}") for number in range(40)]
+    threads = {await worker.call(threading.get_ident) for worker in workers}
+    assert len(threads) == 40
+    for worker in workers:
+        await worker.close()
+    names = [thread.name for thread in threading.enumerate()]
+    until(lambda: not any(t.name.startswith("one-of-many") for t in threading.enumerate()), f"left: {names}")
+    until(lambda: len(_idle) < 30, "too many idle threads are kept")
 
 
 async def test_a_call_that_never_returns_is_left_behind_and_named() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from fakes import make_frame, make_packet
 from numpy.typing import NDArray
+from programs import until
 
 from pipeline import plugin
 from pipeline.errors import SinkError
@@ -338,7 +339,7 @@ async def test_a_call_that_hangs_is_left_behind_and_closes_its_own_connection_wh
     await source.open()
     assert await source.read() is not None
     camera.let_go.set()
-    thread.join(10)
+    until(lambda: thread.name == "idle worker", "the call did not come back")
     assert camera.log == ["open", "read", "close"]
     assert Camera.made[1].log == ["open", "read"]
     assert abandoned_workers() == ()
