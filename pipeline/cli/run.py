@@ -48,7 +48,7 @@ def run(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Watch files, folders of images or streams; write who is where, in which pose, under which identity.
+    """Watch cameras, streams, files or folders of images; write who is where, in which pose, under which identity.
 
     **Examples**
 
@@ -59,6 +59,10 @@ def run(
     `kinestream run street.mp4 --pose yolo11n-pose.pt --tracker bytetrack`
 
     `kinestream run street.mp4 --rule presence --rule fall --sink events --sink video`
+
+    `kinestream run rtsp://10.0.0.7/stream --rule fall --sink mqtt=broker.local --sink events`
+
+    `kinestream run 0 --sink window`
 
     `kinestream run street.mp4 -o sources.0.start_seconds=10 -o sources.0.every=2`
 
