@@ -21,6 +21,7 @@ from mqtt_parts import (
     state,
     wait_for_events,
 )
+from programs import until
 from pydantic import ValidationError
 
 from pipeline.errors import SinkError
@@ -215,7 +216,9 @@ def test_tracks_are_told_only_where_asked_for_and_not_too_often(
 ) -> None:
     for tracks in (False, True):
         with publishing(broker, tmp_path, tracks=tracks, tracks_per_second=0.1) as sink:
-            listener.wait_for("kinestream/available")
+            publisher = sink._publisher
+            assert publisher is not None
+            until(lambda: publisher.is_connected, "it did not connect")  # noqa: B023 - at once
             for index in range(20):
                 sink.write(with_everything(index))
             if tracks:

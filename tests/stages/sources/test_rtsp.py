@@ -266,7 +266,10 @@ def test_who_falls_silent_or_trickles_while_opening_is_found_in_time(
 
 
 def test_a_server_that_speaks_something_else_is_said_to_be_one() -> None:
-    with http_server(Mjpeg) as port, pytest.raises(SourceError, match=r"hung up, or does not answer with video|cannot open"):
+    with (
+        http_server(Mjpeg) as port,
+        pytest.raises(SourceError, match=r"hung up, or does not answer with video|cannot open"),
+    ):
         source(f"rtsp://127.0.0.1:{port}/x").open()
 
 
@@ -351,6 +354,8 @@ def test_damaged_frames_are_flagged_until_the_next_key_frame(
         take(camera, 5)
         proxy.apply(fault)
         frames = take(camera, 60)
+        while not any(frame.is_corrupt for frame in frames) and len(frames) < 500:
+            frames += take(camera, 20)  # a lost packet that was a whole picture leaves no trace
         proxy.apply(Pass())
         take(camera, 15)
         assert not any(frame.is_corrupt for frame in take(camera, 5))
