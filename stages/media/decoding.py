@@ -1,12 +1,13 @@
 """The picture of a decoded AVFrame, converted when somebody looks at it."""
 
-import threading
 from typing import Any, cast
 
 import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from stages.media.pixels import LazyPixels
 
 __all__ = ["DecodedPixels", "Orientation", "Orientations"]
 
@@ -63,7 +64,7 @@ class Orientations:
         return self._known[degrees]
 
 
-class DecodedPixels:
+class DecodedPixels(LazyPixels):
     """Pixels that a decoder left in its own format.
 
     The first call of `bgr` converts them, by the colour matrix and range that the stream declares, and lets go of
@@ -75,36 +76,20 @@ class DecodedPixels:
         orientation: How to turn it.
     """
 
-    __slots__ = ("_frame", "_height", "_image", "_lock", "_orientation", "_width")
+    __slots__ = ("_frame", "_orientation")
 
     def __init__(self, frame: av.VideoFrame, orientation: Orientation) -> None:
         """Keep the frame; nothing is converted yet."""
-        self._orientation = orientation
         sides = frame.width, frame.height
-        self._width, self._height = sides[::-1] if orientation.swaps_sides else sides
-        self._lock = threading.Lock()
+        super().__init__(*(sides[::-1] if orientation.swaps_sides else sides))
+        self._orientation = orientation
         self._frame: av.VideoFrame | None = frame
-        self._image: NDArray[np.uint8] | None = None
 
-    @property
-    def width(self) -> int:
-        """Width in pixels, as shown."""
-        return self._width
-
-    @property
-    def height(self) -> int:
-        """Height in pixels, as shown."""
-        return self._height
-
-    def bgr(self) -> NDArray[np.uint8]:
-        """Give the picture: shape (H, W, 3), uint8, BGR, contiguous, read-only."""
-        with self._lock:
-            if self._frame is not None:
-                # Bicubic chroma is what OpenCV's reader uses: the numbers are the same, bit by bit. One thread,
-                # because starting more for each picture costs more than they save.
-                stored = self._frame.to_ndarray(format="bgr24", interpolation="BICUBIC", threads=1)
-                image = self._orientation.apply(stored.astype(np.uint8, copy=False))
-                image.flags.writeable = False
-                self._image, self._frame = image, None
-            assert self._image is not None
-            return self._image
+    def _make(self) -> NDArray[np.uint8]:
+        """Convert and turn it."""
+        assert self._frame is not None
+        # Bicubic chroma is what OpenCV's reader uses: the numbers are the same, bit by bit. One thread, because
+        # starting more for each picture costs more than they save.
+        stored = self._frame.to_ndarray(format="bgr24", interpolation="BICUBIC", threads=1)
+        self._frame = None
+        return self._orientation.apply(stored.astype(np.uint8, copy=False))

@@ -1,6 +1,5 @@
 """Pixels that show less than their source: parts hidden, or nothing at all."""
 
-import threading
 from functools import lru_cache
 from typing import Final
 
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.types import Pixels
 from stages.drawing.palette import oklch
+from stages.media.pixels import LazyPixels
 
 __all__ = ["GROUND", "BlankPixels", "MaskedPixels"]
 
@@ -17,48 +17,32 @@ GROUND: Final = oklch(0.26, 0.015, 260.0)
 """What people are drawn on when there is no picture: dark enough for all their colours, lighter than their rims."""
 
 
-class MaskedPixels:
+class MaskedPixels(LazyPixels):
     """Pixels of which a part is black, in every form in which they can be had.
 
-    They are on the host only: what lies on a device shows everything, so nobody may ask for it. The first call of
-    `bgr` hides the part, and lets go of the pixels below.
+    They are on the host only: what lies on a device shows everything, so nobody may ask for it.
 
     Args:
         pixels: What the source gave; nobody else may look at them afterwards.
         shown: Shape (H, W), uint8: 255 where the picture is shown, 0 where it is hidden.
     """
 
-    __slots__ = ("_height", "_image", "_lock", "_pixels", "_shown", "_width")
+    __slots__ = ("_pixels", "_shown")
 
     def __init__(self, pixels: Pixels, shown: NDArray[np.uint8]) -> None:
         """Keep the pixels; nothing is made yet."""
-        self._width, self._height = pixels.width, pixels.height
-        self._lock = threading.Lock()
+        super().__init__(pixels.width, pixels.height)
         self._pixels: Pixels | None = pixels
         self._shown = shown
-        self._image: NDArray[np.uint8] | None = None
 
-    @property
-    def width(self) -> int:
-        """Width in pixels."""
-        return self._width
-
-    @property
-    def height(self) -> int:
-        """Height in pixels."""
-        return self._height
-
-    def bgr(self) -> NDArray[np.uint8]:
-        """Give the picture without its hidden part: shape (H, W, 3), uint8, BGR, read-only."""
-        with self._lock:
-            if self._pixels is not None:
-                below = self._pixels.bgr()
-                image = np.zeros(below.shape, np.uint8)
-                cv2.copyTo(below, self._shown, image)
-                image.flags.writeable = False
-                self._image, self._pixels = image, None
-            assert self._image is not None
-            return self._image
+    def _make(self) -> NDArray[np.uint8]:
+        """Leave the hidden part black."""
+        assert self._pixels is not None
+        below = self._pixels.bgr()
+        image = np.zeros(below.shape, np.uint8)
+        cv2.copyTo(below, self._shown, image)
+        self._pixels = None
+        return image
 
 
 class BlankPixels:
