@@ -29,7 +29,7 @@ from typing import Any, Self, cast
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from programs import Program, require, until
+from programs import Program, Startable, require, until
 
 HOST = "127.0.0.1"
 
@@ -75,7 +75,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class Broker:
+class Broker(Startable):
     """One mosquitto.
 
     Args:
@@ -195,19 +195,6 @@ class Broker:
         """Stop and start again, on the same port, with retained messages and sessions."""
         self.stop()
         self.start()
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
 
 @dataclass(frozen=True)

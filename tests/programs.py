@@ -13,6 +13,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -57,7 +58,32 @@ def require(*packages: str) -> None:
         skip_or_fail(f"{', '.join(sorted(missing))} {INSTALL}")
 
 
-class Program:
+class Startable(ABC):
+    """What runs while a `with` block does."""
+
+    @abstractmethod
+    def start(self) -> None:
+        """Begin."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """End; fine to call when it has ended or never began."""
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+class Program(Startable):
     """One process, with a line to its standard input and from its standard output; what it complains of is kept."""
 
     def __init__(self, *command: str | Path) -> None:
@@ -168,12 +194,3 @@ class Program:
         if self._errors is not None:
             self._errors.close()
         self._process, self._errors, self._read = None, None, b""
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()

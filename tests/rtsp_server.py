@@ -28,12 +28,11 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 from urllib.parse import quote
 
 from clips import Clip
-from programs import Program, require
+from programs import Program, Startable, require
 
 PYTHON = "/usr/bin/python3"
 """The system's own: GStreamer's bindings are not on the package index."""
@@ -67,7 +66,7 @@ class Published:
     """GStreamer's words about the stream, with its width, height and frame rate."""
 
 
-class RtspServer:
+class RtspServer(Startable):
     """Cameras that a test can treat badly.
 
     Args:
@@ -182,16 +181,3 @@ class RtspServer:
             msg = f"the RTSP server cannot {command} {words}: {reply['error']}"
             raise RuntimeError(msg)
         return reply["done"]
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
