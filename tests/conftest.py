@@ -19,10 +19,15 @@ from broker import Broker, Certificates, Listener, make_certificates
 from clips import Clip, write_clip
 from fakes import skip_or_fail
 from fault_proxy import FaultProxy
+from hypothesis import settings
 from rtsp_server import RtspServer
 
 from pipeline import secrets
 from stages.zoo import Store
+
+# How long an example takes says nothing: this may be a busy machine.
+settings.register_profile("kinestream", deadline=None)
+settings.load_profile("kinestream")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

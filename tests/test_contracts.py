@@ -536,7 +536,7 @@ rows = st.lists(st.tuples(boxes, st.floats(0, 1, width=32), st.integers(0, 1)), 
 
 
 @each("tracker")
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(scene=st.lists(rows, max_size=12))
 def test_rows_come_back_as_they_were_with_ids_from_one_without_gaps(name: str, scene: list[list[Any]]) -> None:
     tracker: Tracker = make("tracker", name)

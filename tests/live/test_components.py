@@ -140,6 +140,7 @@ def program():
 
 def test_interrupted(program):
     open("pid", "w").write(str(program.process.pid))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # who started the tests may have had it ignored
     os.kill(os.getpid(), signal.SIGINT)
 """
     (tmp_path / "test_it.py").write_text(test, encoding="utf-8")

@@ -536,7 +536,7 @@ connections = st.builds(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(scripts=st.lists(st.lists(connections, min_size=1, max_size=5), min_size=1, max_size=5), seed=st.integers(0, 99))
 def test_whatever_cameras_do_the_accounts_balance_and_frames_stay_in_order(
     scripts: list[list[Connection]], seed: int

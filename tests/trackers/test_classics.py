@@ -270,7 +270,7 @@ def crowd(rng: np.random.Generator) -> Instances:
 
 
 @ALL
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_whatever_comes_ids_are_unique_in_a_frame_and_without_gaps_and_no_solver_changes_them(
     make: Make, seed: int

@@ -175,7 +175,7 @@ def test_a_spool_that_is_closed_says_so(tmp_path: Path) -> None:
         spool.add([("t", "1")])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.one_of(st.integers(1, 4), st.sampled_from(["ack", "tidy", "reopen"])), max_size=40))
 def test_whatever_happens_each_event_is_waiting_or_acknowledged_in_order(
     tmp_path_factory: pytest.TempPathFactory, steps: list[int | str]

@@ -217,7 +217,7 @@ def test_only_boxes_outside_ask_no_network(make: Make, monkeypatch: pytest.Monke
 inside = st.tuples(st.floats(18, 32), st.floats(12, 30), st.floats(80, 100), st.floats(85, 105))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(box=inside, shift=st.sampled_from([-40.0, 0.0, 25.0]))
 def test_spots_are_found_wherever_the_box_is_also_across_the_border(
     shared_model: OnnxPose, box: tuple[float, ...], shift: float

@@ -139,7 +139,7 @@ def test_a_selection_is_that_part_of_the_whole(make_clip: MakeClip, read_all: Re
     assert error is None
     assert len(whole) == 60
 
-    @settings(max_examples=12, deadline=None)
+    @settings(max_examples=12)
     @given(first=st.integers(0, 59), length=st.integers(1, 60), every=st.integers(1, 7))
     def check(first: int, length: int, every: int) -> None:
         last = min(59, first + length)

@@ -58,7 +58,7 @@ def test_the_size_of_the_frames(photograph: Path, options: dict[str, int], size:
     assert (frame.width, frame.height) == size
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     width=st.integers(16, 800),
     height=st.integers(16, 800),

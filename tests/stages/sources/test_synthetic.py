@@ -40,7 +40,7 @@ def test_the_seed_decides_everything() -> None:
     assert not np.array_equal(first, other)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     people=st.integers(0, 9),
     width=st.integers(16, 900),

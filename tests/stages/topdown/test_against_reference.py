@@ -198,7 +198,6 @@ PICTURE = np.asarray(cv2.GaussianBlur(NOISE, (5, 5), 0), np.uint8)
         st.sampled_from([(300.0, 200.0, 100.0, 100.0), (-90.0, -90.0, 50.0, 50.0), (50.0, 50.0, 0.0, 80.0)]),
     )
 )
-@settings(deadline=None)
 def test_crops_are_those_of_the_official_affine(box: tuple[float, float, float, float]) -> None:
     xyxy = xyxy_of([box])
     (region,) = reference_regions(xyxy, 0.75)
@@ -211,7 +210,7 @@ def test_crops_are_those_of_the_official_affine(box: tuple[float, float, float, 
 
 @pytest.mark.parametrize("shift", [True, False])
 @given(maps=heatmaps(), seed=st.integers(0, 1000))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_the_flip_test_merges_as_the_official_one(maps: np.ndarray, seed: int, *, shift: bool) -> None:
     flipped = np.random.default_rng(seed).permuted(maps, axis=-1)
     merged = average(maps, flip_back(flipped, COCO_17.mirrored, shift=shift))
@@ -223,7 +222,7 @@ def test_the_flip_test_merges_as_the_official_one(maps: np.ndarray, seed: int, *
     ("method", "sigma", "kernel"), [("plain", 2.0, 11), ("quarter", 2.0, 11), ("dark", 2.0, 11), ("dark", 3.0, 17)]
 )
 @given(maps=heatmaps(joints=8))
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 def test_joints_are_those_of_the_official_code(maps: np.ndarray, method: Decoding, sigma: float, kernel: int) -> None:
     points, scores = decode(maps, method, sigma=sigma)
     expected = np.array([[read(hm, method, kernel) for hm in person] for person in maps.astype(float)])
@@ -235,7 +234,7 @@ def test_joints_are_those_of_the_official_code(maps: np.ndarray, method: Decodin
 @given(
     maps=heatmaps(people=2, joints=5), rows=st.lists(st.tuples(places, places, sides, sides), min_size=2, max_size=2)
 )
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_joints_come_back_to_the_picture_by_the_official_affine(
     maps: np.ndarray, rows: list[tuple[float, ...]], method: Decoding
 ) -> None:

@@ -179,7 +179,7 @@ def test_who_was_looked_at_early_in_a_batch_is_carried_into_its_later_frames() -
 # How many: a rate
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     rate=st.floats(0.5, 60),
     counts=st.lists(st.integers(0, 12), min_size=1, max_size=60),
@@ -201,7 +201,7 @@ def test_the_rate_is_never_exceeded(rate: float, counts: list[int], steps: list[
             assert looks <= 2 * max(1, rate / 4) + rate * passed + 1e-3
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     people=st.integers(1, 12),
     frame_rate=st.sampled_from([0.25, 1, 7.5, 25, 30, 59.94]),
@@ -219,7 +219,7 @@ def test_with_fewer_people_than_the_rate_everybody_is_looked_at_in_every_frame(
         assert not any(flag for table in tables for flag in predicted_of(table))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     people=st.integers(1, 25), rate=st.floats(1, 50), frame_rate=st.sampled_from([5, 25, 30]), batch=st.integers(1, 6)
 )

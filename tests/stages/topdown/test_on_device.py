@@ -175,7 +175,7 @@ def drawn(seed: int, height: int, width: int, sigma: float) -> np.ndarray:
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(("height", "width", "sigma"), [(64, 48, 2.0), (96, 72, 3.0), (16, 12, 2.0)])
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 10_000))
 def test_joints_are_those_of_numpy(method: Decoding, height: int, width: int, sigma: float, seed: int) -> None:
     assert_read_alike(drawn(seed, height, width, sigma), method, sigma)
