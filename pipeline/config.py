@@ -5,7 +5,8 @@
       - {kind: file, path: street.mp4}   # or just: street.mp4
     detect: {kind: ultralytics, weights: yolo11n.pt}
     pose: none
-    track: bytetrack                     # a bare name means: all options at their defaults
+    track: kinesort                      # a bare name means: all options at their defaults
+    smooth: light                        # steady the joints: off, light, strong
     rules:
       - {kind: zone, id: door, polygon: [[0.4, 0.5], [0.6, 0.5], [0.6, 1], [0.4, 1]]}
     privacy:
@@ -49,6 +50,8 @@ _ROLES = {
     "sinks": "sink",
 }
 _LISTS = {"sources", "rules", "sinks"}
+_SWITCHES = {"smooth": "strength"}
+"""Sections that may be just on or off, or one word, which is the option named here."""
 
 
 class _Masked(BaseModel):
@@ -123,6 +126,7 @@ class PipelineConfig(_Masked):
     detect: PluginConfig | None = None
     pose: PluginConfig | None = None
     track: PluginConfig | None = None
+    smooth: Tree | None = None
     rules: list[PluginConfig] = Field(default_factory=list)
     privacy: PrivacyConfig = Field(default_factory=PrivacyConfig)
     sinks: list[PluginConfig] = Field(default_factory=list)
@@ -208,6 +212,7 @@ def _in_full(tree: Tree) -> Tree:
             full[section] = [_entry_in_full(role, entry) for entry in value]
         elif section not in _LISTS:
             full[section] = _entry_in_full(role, value)
+    full |= {section: _switch_in_full(full[section], word) for section, word in _SWITCHES.items() if section in full}
     return full if preset is None else _merge(_preset(str(preset)), full)
 
 
@@ -217,6 +222,16 @@ def _entry_in_full(role: str, entry: object) -> object:
     if entry == _NONE:
         return None
     return shorthand(role, entry) if isinstance(entry, str) else entry
+
+
+def _switch_in_full(value: object, word: str) -> object:
+    if isinstance(value, dict):
+        return value
+    if value in {None, False, _NONE, "off"}:  # YAML reads a bare off as False
+        return None
+    if value in {True, "on"}:
+        return {}
+    return {word: value} if isinstance(value, str) else value
 
 
 def _parse(text: str, where: str) -> Tree:

@@ -1,6 +1,6 @@
 """Configuration -> checked chain. A pure function: nothing is opened, read or written.
 
-    sources -> [detect] -> [pose] -> [track] -> [rules] -> [blank] -> sinks
+    sources -> [detect] -> [pose] -> [track] -> [smooth] -> [rules] -> [blank] -> sinks
 
 Every plug-in is found, its options are checked, and each part must get the columns it needs from the parts before it.
 """
@@ -131,6 +131,9 @@ def _stages(config: PipelineConfig) -> tuple[Stage, ...]:
             )
             raise ConfigError(msg)
         stages.append(resolve("stage", verb)(_maker(plugin, options)))
+    if config.smooth is not None:
+        plugin = resolve("stage", "smooth")
+        stages.append(plugin(validate_options(plugin, config.smooth, "smooth")))
     if config.rules:
         stages.append(resolve("stage", "rules")(_rules(config)))
     if config.privacy.skeleton_only:

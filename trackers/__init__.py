@@ -14,5 +14,6 @@ To add one: a file with its class and its `Options`, and one line in `pipeline.r
     camera_motion  how the camera moved, from frame to frame
     roster         the tracks of a source: their clock, their ids
     boxes_alone    what SORT and OC-SORT have in common
+    smoothing      steady joints: the One-Euro filter
     rounds, likeness, recollection, pose_motion, looks    the parts of kinesort
 """

@@ -17,8 +17,8 @@ class Tracker(ABC):
     """
 
     wants: frozenset[str] = frozenset()
-    """What `update` shall be given beside the people: `warp`, `image`. Both cost time, so nobody gets what he does not
-    want."""
+    """What `update` shall be given beside the people: `warp`, `image`, or `embedding`, the column, which is made from
+    the picture. Each costs time, so nobody gets what he does not want."""
 
     @abstractmethod
     def update(

@@ -15,11 +15,12 @@ calls for; and joints are predicted one by one (`trackers.pose_motion`).
 All of it counts in seconds, so 5 and 30 frames a second, and frames that come irregularly, behave alike.
 """
 
-from typing import Final, Self
+from pathlib import Path
+from typing import Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from pipeline.types import Instances
 from trackers.assignment import iou
@@ -47,6 +48,10 @@ class Options(RoundOptions):
     at its first box. People in the first frame of all get theirs at once."""
     camera_motion: CameraMotion = "none"
     """How a moving camera is made up for: `none`, `flow` (found in the pictures), or a file of warps."""
+    appearance: Literal["none", "osnet"] | Path = "none"
+    """What tells people's looks: `none`, `osnet` (of the model zoo), or a re-identification network in an ONNX file."""
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+(,\d+)*)?)$")
+    """Where the network of `appearance` runs: `auto` (a GPU if there is one), `cpu`, `cuda` or `cuda:1`."""
 
     @model_validator(mode="after")
     def _scores_in_order(self) -> Self:
@@ -71,7 +76,8 @@ class KineSort(Tracker):
     def __init__(self, options: Options | None = None) -> None:
         """Know nobody yet."""
         self.options = options or Options()
-        self.wants = wants_warp(self.options.camera_motion)
+        looks = frozenset[str]() if self.options.appearance == "none" else frozenset({"embedding"})
+        self.wants = wants_warp(self.options.camera_motion) | looks
         self.reset()
 
     def reset(self) -> None:

@@ -17,6 +17,11 @@ _AGPL: Final = Licence(
     "unless you buy another one from Ultralytics.",
 )
 
+_TORCHREID: Final = Licence(
+    "MIT",
+    "Torchreid's, which lets you use, change and ship it. Made from MSMT17, whose terms allow research only.",
+)
+
 _MEDIAPIPE: Final = Wheel("mediapipe==0.10.21", python_version="3.11", platform="manylinux_2_28_x86_64")
 
 _ULTRALYTICS: Final = "https://github.com/ultralytics/assets/releases/download/v8.3.0"
@@ -104,6 +109,21 @@ _ENTRIES: Final = (
         "YOLOv8 nano pose: boxes and 17 joints at once",
         "c6fa93dd1ee4a2c18c900a45c1d864a1c6f7aba75d84f91648a30b7fb641d212",
         6_832_633,
+    ),
+    Model(
+        name="osnet",
+        file_name="osnet_x0_25_msmt17.onnx",
+        task="appearance",
+        summary="OSNet x0.25, 256x128: 512 numbers that tell people apart",
+        # Torchreid gives checkpoints, no ONNX files. This one stands in a public repository under the name that
+        # BoxMOT gives its exports of them; nobody vouches for it, and the hash only says that it stays what it is.
+        origin=Url(
+            "https://raw.githubusercontent.com/akshaydhame2001/YOLOv8_Tracking_TensorRT/"
+            "cb948b3224a53986e8ccc0ca940fb8fe842e145b/osnet_x0_25_msmt17.onnx"
+        ),
+        sha256="61b2604171ef9d58d21758626f83b35a253c3d7123976523a6e03068c3c95d7b",
+        size_bytes=921_616,
+        licence=_TORCHREID,
     ),
     *TOPDOWN_ENTRIES,
 )

@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 __all__ = ["Drive", "DriveFolder", "Licence", "Model", "Network", "Origin", "Task", "Url", "Wheel", "WheelMember"]
 
-Task = Literal["person detection", "pose of one person", "pose of all people"]
+Task = Literal["person detection", "pose of one person", "pose of all people", "appearance"]
 
 _SHA256_DIGITS: Final = 64
 

@@ -170,6 +170,60 @@ def test_shipped_configurations_name_known_plugins_only() -> None:
         assert {entry.kind for entry in config.sinks} <= set(PLUGINS["sink"])
 
 
+# Sections that are on or off
+
+
+@pytest.mark.parametrize(
+    ("given", "options"),
+    [
+        ("light", {"strength": "light"}),
+        ("strong", {"strength": "strong"}),
+        ("{strength: strong}", {"strength": "strong"}),
+        ("{}", {}),
+        ("on", {}),
+        ("true", {}),
+        ("off", None),
+        ("false", None),
+        ("none", None),
+        ("null", None),
+        ('"off"', None),
+    ],
+)
+def test_smooth_is_off_on_or_one_word(given: str, options: object) -> None:
+    assert build_config(yaml.safe_load(f"smooth: {given}")).smooth == options
+    assert build_config({}, [f"smooth={given}"]).smooth == options
+
+
+@pytest.mark.parametrize("given", ["off", "none", "null"])
+def test_what_a_preset_steadies_can_be_left_as_it_is(given: str, own_presets: Presets) -> None:
+    own_presets(steady="smooth: strong")
+    assert build_config({"preset": "steady"}).smooth == {"strength": "strong"}
+    assert build_config({"preset": "steady"}, [f"smooth={given}"]).smooth is None
+    assert build_config({"preset": "steady"}, ["smooth=light"]).smooth == {"strength": "light"}
+    assert build_config({"preset": "steady", "smooth": yaml.safe_load(given)}).smooth is None
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("medium", r"smooth\.strength: Input should be 'light' or 'strong', got 'medium'"),
+        ("{strenght: light}", r"smooth: unknown option 'strenght'\. Did you mean 'strength'|smooth\.strenght"),
+        ("3", r"smooth: Input should be a valid dictionary, got 3"),
+    ],
+)
+def test_a_wrong_strength_is_refused_with_what_is_right(given: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message):
+        build(build_config({"sources": ["synthetic"], "sinks": ["null"]}, [f"smooth={given}"]), tmp_path)
+
+
+def test_joints_are_steadied_where_there_are_joints_and_identities(tmp_path: Path) -> None:
+    whole: dict[str, Any] = {"sources": ["synthetic"], "pose": "blazepose", "track": "bytetrack", "sinks": ["null"]}
+    graph = build(build_config(whole, ["smooth=light"]), tmp_path)
+    assert [stage.name for stage in graph.stages] == ["pose", "track", "smooth"]
+    with pytest.raises(ConfigError, match="smooth needs track_id, but no earlier stage provides it: add 'track'"):
+        build(build_config(whole | {"track": "none"}, ["smooth=light"]), tmp_path)
+
+
 # Overrides
 
 

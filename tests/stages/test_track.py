@@ -1,15 +1,20 @@
 """The track stage tells each tracker what it wants to know, and no more."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from appearance_networks import save
 from numpy.typing import NDArray
 
+from pipeline.errors import WeightsError
 from pipeline.types import Frame, HostPixels, Instances, Packet, Stream
 from stages.track import Track
 from trackers.base import Tracker
+from trackers.kinesort import KineSort, Options
 
 NEVER_ASKED = "not given"
 
@@ -108,3 +113,48 @@ async def test_after_its_end_a_source_begins_anew() -> None:
     await stage.close()
     assert [len(tracker.told) for tracker in made] == [1, 1]
     assert made[1].told[0]["warp"] is None
+
+
+async def test_who_wants_looks_gets_them_from_one_network_for_all_sources(tmp_path: Path) -> None:
+    weights = save(tmp_path / "quarters.onnx")
+    stage = Track(lambda: KineSort(Options(appearance=weights, device="cpu")))
+    assert stage.provides == {"track_id", "embedding"}
+    await stage.open()
+    got = [(await stage.process([packet(name, index)]))[0] for index in range(2) for name in ("a", "b")]
+    await stage.close()
+    assert stage.description.startswith("quarters.onnx 256x128")
+    for one in got:
+        assert one.instances is not None
+        assert one.instances.embedding is not None
+        assert one.instances.embedding.shape == (1, 12)
+        assert one.instances.track_id is not None
+        assert one.instances.track_id.tolist() == [1]
+
+
+async def test_in_a_frame_without_people_nobody_looks_at_the_picture(tmp_path: Path) -> None:
+    stage = Track(lambda: KineSort(Options(appearance=save(tmp_path / "quarters.onnx"), device="cpu")))
+    await stage.open()
+    nobody = replace(packet("cam", 0, Untouchable()), instances=None)
+    (got,) = await stage.process([nobody])
+    await stage.close()
+    assert got.instances is not None
+    assert got.instances.embedding is not None
+    assert got.instances.embedding.shape == (0, 12)
+
+
+async def test_a_network_that_is_not_there_ends_the_run_before_anything_is_read(tmp_path: Path) -> None:
+    stage = Track(lambda: KineSort(Options(appearance=tmp_path / "gone.onnx")))
+    with pytest.raises(WeightsError, match=r"gone\.onnx' do not exist"):
+        await stage.open()
+    await stage.close()
+
+
+async def test_no_network_is_loaded_for_who_does_not_ask() -> None:
+    stage = Track(KineSort)
+    await stage.open()
+    (got,) = await stage.process([packet("cam", 0, Untouchable())])
+    await stage.close()
+    assert stage.provides == {"track_id"}
+    assert stage.description == ""
+    assert got.instances is not None
+    assert got.instances.embedding is None

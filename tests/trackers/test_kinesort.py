@@ -197,7 +197,7 @@ def test_the_state_stays_small_while_thousands_come_and_go() -> None:
     assert most <= 2 * 1.5 * 30 / 3 + 10
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_whatever_comes_ids_are_unique_in_a_frame_without_gaps_and_never_used_again(seed: int) -> None:
     tracker, highest = KineSort(), 0
@@ -211,7 +211,7 @@ def test_whatever_comes_ids_are_unique_in_a_frame_without_gaps_and_never_used_ag
     assert np.isfinite(tracker._known.motion.xyxy).all()
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_both_solvers_give_the_same_ids(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -13,7 +13,7 @@ from stages.zoo.model import DriveFolder, Url
 def test_an_entry_can_be_fetched_and_verified(model: Model) -> None:
     assert re.fullmatch(r"[0-9a-f]{64}|[0-9a-f]{8}", model.sha256 or "0" * 8)
     assert model.is_pinned or model.network
-    assert model.size_bytes is None or model.size_bytes > 1_000_000
+    assert model.size_bytes is None or model.size_bytes > 900_000
     assert model.licence.spdx
     assert not isinstance(model.origin, Url) or model.origin.address.startswith("https://")
     assert not isinstance(model.origin, DriveFolder) or model.origin.file_name == model.file_name
