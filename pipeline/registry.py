@@ -79,10 +79,12 @@ PLUGINS: Final[dict[str, dict[str, str]]] = {
         "detect": "stages.detect:Detect",
         "pose": "stages.pose:EstimatePose",
         "track": "stages.track:Track",
+        "smooth": "stages.smooth:Smooth",
         "rules": "stages.rule:Judge",
         "sink": "stages.sink:Write",
     },
     "command": {
+        "data": "training.commands:app",
         "doctor": "stages.doctor:app",
         "evaluate": "stages.evaluation.commands:app",
         "export": "stages.engines.commands:app",

@@ -20,7 +20,7 @@ from pipeline.registry import PLUGINS
 
 ROOT = Path(__file__).resolve().parents[1]
 
-PACKAGES = ("pipeline", "trackers", "stages")
+PACKAGES = ("pipeline", "trackers", "stages", "training")
 """Each may import itself and those to its left."""
 
 PIPELINE_MAY_IMPORT = sys.stdlib_module_names | {"numpy", "pydantic", "rich", "typer", "yaml", "pipeline"}

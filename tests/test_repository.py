@@ -22,7 +22,7 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 TARGETS = set(re.findall(r"(?m)^([a-z]+):", MAKEFILE))
 COMMANDS = set(typer.main.get_group(app).commands)
 SCRIPTS = [".ci/run", ".ci/setup", ".ci/test-packages", "deploy/mosquitto/start.sh"]
-PACKAGED = ("configs", "pipeline", "stages", "trackers")
+PACKAGED = ("configs", "pipeline", "stages", "trackers", "training")
 
 
 @pytest.fixture(scope="module")
