@@ -6,6 +6,7 @@
     detect: {kind: ultralytics, weights: yolo11n.pt}
     pose: none
     track: kinesort                      # a bare name means: all options at their defaults
+    refine: true                         # look ahead: for files, where identities may come some seconds later
     smooth: light                        # steady the joints: off, light, strong
     rules:
       - {kind: zone, id: door, polygon: [[0.4, 0.5], [0.6, 0.5], [0.6, 1], [0.4, 1]]}
@@ -50,8 +51,8 @@ _ROLES = {
     "sinks": "sink",
 }
 _LISTS = {"sources", "rules", "sinks"}
-_SWITCHES = {"smooth": "strength"}
-"""Sections that may be just on or off, or one word, which is the option named here."""
+_SWITCHES = {"refine": None, "smooth": "strength"}
+"""Sections that may be just on or off; some of them one word, which is the option named here."""
 
 
 class _Masked(BaseModel):
@@ -126,6 +127,7 @@ class PipelineConfig(_Masked):
     detect: PluginConfig | None = None
     pose: PluginConfig | None = None
     track: PluginConfig | None = None
+    refine: Tree | None = None
     smooth: Tree | None = None
     rules: list[PluginConfig] = Field(default_factory=list)
     privacy: PrivacyConfig = Field(default_factory=PrivacyConfig)
@@ -212,7 +214,7 @@ def _in_full(tree: Tree) -> Tree:
             full[section] = [_entry_in_full(role, entry) for entry in value]
         elif section not in _LISTS:
             full[section] = _entry_in_full(role, value)
-    full |= {section: _switch_in_full(full[section], word) for section, word in _SWITCHES.items() if section in full}
+    full |= {section: _switch_in_full(section, full[section]) for section in _SWITCHES if section in full}
     return full if preset is None else _merge(_preset(str(preset)), full)
 
 
@@ -224,14 +226,18 @@ def _entry_in_full(role: str, entry: object) -> object:
     return shorthand(role, entry) if isinstance(entry, str) else entry
 
 
-def _switch_in_full(value: object, word: str) -> object:
+def _switch_in_full(section: str, value: object) -> object:
+    word = _SWITCHES[section]
     if isinstance(value, dict):
         return value
-    if value in {None, False, _NONE, "off"}:  # YAML reads a bare off as False
+    if value in (None, False, _NONE, "off"):  # YAML reads a bare off as False
         return None
-    if value in {True, "on"}:
+    if value in (True, "on"):
         return {}
-    return {word: value} if isinstance(value, str) else value
+    if word and isinstance(value, str):
+        return {word: value}
+    msg = f"{section} must be on, off{f', its {word}' if word else ''} or options by name, got {value!r}"
+    raise ConfigError(msg)
 
 
 def _parse(text: str, where: str) -> Tree:

@@ -1,6 +1,6 @@
 """Configuration -> checked chain. A pure function: nothing is opened, read or written.
 
-    sources -> [detect] -> [pose] -> [track] -> [smooth] -> [rules] -> [blank] -> sinks
+    sources -> [detect] -> [pose] -> [track] -> [refine] -> [smooth] -> [rules] -> [blank] -> sinks
 
 Every plug-in is found, its options are checked, and each part must get the columns it needs from the parts before it.
 """
@@ -21,6 +21,10 @@ __all__ = ["Graph", "build", "make_sources"]
 
 _PROVIDER = {"xyxy": "detect", "keypoints": "pose", "track_id": "track", "events": "rules"}
 """Which section of a configuration to add when a column is missing."""
+
+
+_PIXELS = "pixels"
+"""What a sink needs that draws, and a stage provides that gives frames other pictures."""
 
 
 def nothing_hidden(frame: Frame) -> Frame:
@@ -53,6 +57,7 @@ def build(config: PipelineConfig, out: Path) -> Graph:
     sources = _sources(config)
     graph = Graph(sources, _stages(config), _sinks(config, out), _masks(config, sources))
     _check_columns(graph)
+    _say_who_looks(graph)
     return graph
 
 
@@ -73,7 +78,10 @@ def make_sources(config: PipelineConfig, entry: PluginConfig | str, *, where: st
     plugin = resolve("source", entry.kind)
     options = validate_options(plugin, _with_device(plugin, entry, config), where)
     decode = resolve("stage", "decode")
-    return [decode(expanded) for expanded in plugin.expand(options, entry.id)]
+    sources = [decode(expanded) for expanded in plugin.expand(options, entry.id)]
+    if config.refine is not None:
+        _refuse_live(sources, where)
+    return sources
 
 
 def _sources(config: PipelineConfig) -> tuple[Source, ...]:
@@ -85,6 +93,17 @@ def _sources(config: PipelineConfig) -> tuple[Source, ...]:
         sources += make_sources(config, entry, where=f"sources.{position}")
     _make_unique(sources)
     return tuple(sources)
+
+
+def _refuse_live(sources: Iterable[Source], where: str) -> None:
+    """Refinement looks ahead: of a camera, everything would come seconds late."""
+    for source in sources:
+        if source.live:
+            msg = (
+                f"{where}: '{source.source_id}' is live, but refine looks some seconds ahead, so all results and "
+                "alarms would come that late; refine recordings only, or set refine to off"
+            )
+            raise ConfigError(msg)
 
 
 def _masks(config: PipelineConfig, sources: Iterable[Source]) -> Callable[[Frame], Frame]:
@@ -131,9 +150,10 @@ def _stages(config: PipelineConfig) -> tuple[Stage, ...]:
             )
             raise ConfigError(msg)
         stages.append(resolve("stage", verb)(_maker(plugin, options)))
-    if config.smooth is not None:
-        plugin = resolve("stage", "smooth")
-        stages.append(plugin(validate_options(plugin, config.smooth, "smooth")))
+    for verb, switched in (("refine", config.refine), ("smooth", config.smooth)):
+        if switched is not None:
+            plugin = resolve("stage", verb)
+            stages.append(plugin(validate_options(plugin, switched, verb)))
     if config.rules:
         stages.append(resolve("stage", "rules")(_rules(config)))
     if config.privacy.skeleton_only:
@@ -188,8 +208,16 @@ def _with_device(plugin: type[Any], entry: PluginConfig, config: PipelineConfig)
     return options
 
 
+def _say_who_looks(graph: Graph) -> None:
+    """Tell each stage whether pictures are still looked at after it."""
+    anybody = any(_PIXELS in sink.needs for sink in graph.sinks)
+    for stage in reversed(graph.stages):
+        stage.keeps_pixels = anybody
+        anybody = (anybody and _PIXELS not in stage.provides) or _PIXELS in stage.needs
+
+
 def _check_columns(graph: Graph) -> None:
-    there: set[str] = set()
+    there = {_PIXELS}
     for stage in graph.stages:
         _require(stage.name, stage.needs, there)
         there |= stage.provides

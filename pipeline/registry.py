@@ -79,6 +79,7 @@ PLUGINS: Final[dict[str, dict[str, str]]] = {
         "detect": "stages.detect:Detect",
         "pose": "stages.pose:EstimatePose",
         "track": "stages.track:Track",
+        "refine": "stages.refine:Refine",
         "smooth": "stages.smooth:Smooth",
         "rules": "stages.rule:Judge",
         "sink": "stages.sink:Write",

@@ -120,6 +120,8 @@ class Runner:
         loops: tuple[Loop, ...] = (*self.sources.loops, *self._stage_loops)
         for loop in loops:
             places += [item for item in loop.holding if isinstance(item, Packet)]
+        for stage_loop in self._stage_loops:
+            places += stage_loop.held
         return Counter(packet.source_id for packet in places)
 
     def channel_statistics(self) -> dict[str, ChannelStatistics]:

@@ -82,6 +82,9 @@ class Stage(ABC):
     """How many packets it wants at once, at most. It gets what is there: 1 at low load, more under load."""
     description: str = ""
     """What works in it once it is open, for people to read: `HRNet-W32 256x192, openvino bf16 on cpu`."""
+    keeps_pixels: bool = True
+    """Whether anybody after it looks at pictures: who builds the chain says so. If nobody does, what it holds may be
+    without them."""
 
     async def open(self) -> None:  # noqa: B027 - a stage without resources has nothing to open
         """Load what is needed. Failing here ends the run before anything was read."""
@@ -90,14 +93,26 @@ class Stage(ABC):
     async def process(self, packets: Sequence[Packet]) -> Sequence[Packet]:
         """Give back the packets with what this stage adds.
 
-        Leaving some out drops them (counted as filtered); the order must not change. Packets of several sources
-        may be mixed; the order within a source is the order of its frames. When this raises, the engine repeats
-        the packets one by one to find the culprit, so it must be safe to call twice with the same packets unless
-        `max_batch` is 1.
+        Leaving some out drops them (counted as filtered), unless they are `held`; the order must not change. Packets
+        of several sources may be mixed; the order within a source is the order of its frames. When this raises, the
+        engine repeats the packets one by one to find the culprit, so it must be safe to call twice with the same
+        packets unless `max_batch` is 1.
         """
 
-    async def end_source(self, source_id: str) -> None:  # noqa: B027 - most stages keep nothing a source
-        """Forget what is kept about a source: its last packet has been processed."""
+    def held(self) -> Sequence[Packet]:
+        """Give the packets that it keeps, to give them back in a later call, or when their source ends.
+
+        A stage that looks ahead has some. Its `max_batch` is 1, and a call that raises has changed nothing.
+        """
+        return ()
+
+    async def end_source(self, source_id: str) -> Sequence[Packet] | None:  # noqa: ARG002 - most keep nothing a source
+        """Forget what is kept about a source: its last packet has been processed.
+
+        Returns:
+            The packets of the source that were held, in order; those left out are dropped. None: there were none.
+        """
+        return ()
 
     async def close(self) -> None:  # noqa: B027 - a stage without resources has nothing to close
         """Give back everything. A call in flight ends first."""
@@ -108,7 +123,7 @@ class Sink(ABC):
 
     name: str
     needs: frozenset[str] = frozenset()
-    """Columns of `Instances` that the chain must provide."""
+    """What the chain must provide: columns of `Instances`, `events`, or `pixels`, if it looks at pictures."""
     max_batch: int = 8
     """How many packets it gets at once, at most, and how many may wait for it."""
     overflow: Overflow = "block"

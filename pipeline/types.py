@@ -175,7 +175,8 @@ class Instances:
     embedding: NDArray[np.float32] | None = None
     """Appearance vectors, shape (n, d)."""
     predicted: NDArray[np.bool_] | None = None
-    """True for a row whose joints were not looked at in this frame, but moved along with its box. Shape (n,)."""
+    """True for a row that was not looked at in this frame: its joints moved along with its box, or `refine` put it
+    between two sightings. Shape (n,)."""
     skeleton: Skeleton | None = None
     """Which joints `keypoints` holds."""
 

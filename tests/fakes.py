@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from fractions import Fraction
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -141,11 +141,50 @@ class FakeStage(Stage):
             raise self.error(msg)
         return [packet for packet in packets if self.keep(packet)]
 
-    async def end_source(self, source_id: str) -> None:
+    async def end_source(self, source_id: str) -> Sequence[Packet] | None:
         self.ended.append(source_id)
+        return None
 
     async def close(self) -> None:
         self.log.append("close")
+
+
+class HoldingStage(FakeStage):
+    """Gives each packet of a source when `behind` more have come, and the rest when the source ends, as told."""
+
+    def __init__(
+        self,
+        name: str = "hold",
+        *,
+        behind: int = 3,
+        keep_at_end: Callable[[Packet], bool] = lambda _: True,
+        end_error: Exception | None = None,
+        **told: Any,
+    ) -> None:
+        super().__init__(name, **told)
+        self.behind = behind
+        self.keep_at_end = keep_at_end
+        self.end_error = end_error
+        self.waiting: dict[str, deque[Packet]] = {}
+
+    def held(self) -> list[Packet]:
+        return [packet for waiting in self.waiting.values() for packet in waiting]
+
+    async def process(self, packets: Sequence[Packet]) -> Sequence[Packet]:
+        ready: list[Packet] = []
+        for packet in await super().process(packets):
+            waiting = self.waiting.setdefault(packet.source_id, deque())
+            waiting.append(packet)
+            if len(waiting) > self.behind:
+                ready.append(waiting.popleft())
+        return ready
+
+    async def end_source(self, source_id: str) -> Sequence[Packet]:
+        await super().end_source(source_id)
+        await asyncio.sleep(0)
+        if self.end_error is not None:
+            raise self.end_error
+        return [packet for packet in self.waiting.pop(source_id, ()) if self.keep_at_end(packet)]
 
 
 class FakeSink(Sink):

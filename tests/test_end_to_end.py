@@ -229,7 +229,7 @@ def test_check_says_that_a_configuration_fits_together_without_running_it(tmp_pa
     config.write_text(f"preset: embedded\nsources: [synthetic]\nrun: {{out: {tmp_path / 'out'}}}\n")
     done = kinestream("check", str(config))
     assert done.returncode == 0, done.stderr
-    words = "source synthetic pose blazepose track bytetrack sink jsonl sink video fits together"
+    words = "source synthetic pose blazepose track kinesort sink jsonl sink video fits together"
     assert " ".join(done.stdout.split()) == words
     assert not (tmp_path / "out").exists()
 

@@ -93,7 +93,7 @@ def assign(
         raise ValueError(msg)
     pairs = _solve(np.minimum(cost, max_cost), solver)
     matched = pairs[cost[pairs[:, 0], pairs[:, 1]] < max_cost]
-    rows, columns = (np.setdiff1d(np.arange(size), matched[:, axis]) for axis, size in enumerate(cost.shape))
+    rows, columns = (np.delete(np.arange(size), matched[:, axis]) for axis, size in enumerate(cost.shape))
     return matched, rows, columns
 
 

@@ -15,24 +15,21 @@ What differs from the paper: patience and confirmation are in seconds, not frame
 whose noise grows with time; new tracks are moved on like all others.
 """
 
-import math
-from typing import Annotated, Final, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from pipeline import plugin
-from pipeline.types import NO_TRACK, Instances
+from pipeline.types import Instances
 from trackers.assignment import Solver, assign, iou
 from trackers.base import Tracker
 from trackers.camera_motion import CameraMotion, wants_warp
 from trackers.kalman import BoxMotion
+from trackers.roster import Roster, Seconds, Share
 
 __all__ = ["ByteTrack", "Options"]
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Options(plugin.Options):
@@ -80,20 +77,6 @@ class Options(plugin.Options):
         return self
 
 
-_TRACK: Final = np.dtype(
-    [
-        ("id", np.int64),  # NO_TRACK until confirmed
-        ("class_id", np.int32),
-        ("born", np.float64),  # time of the first and of the latest box, in seconds of the tracker's clock
-        ("seen", np.float64),
-        ("present", np.bool_),  # had a box in the latest frame
-    ]
-)
-
-_STANDSTILL_SECONDS: Final = 1 / 30
-"""How much a frame ages the lost when its time is not later than the one before: else they would stay for ever."""
-
-
 class ByteTrack(Tracker):
     """Tracks by box and score alone. People of different classes are never the same.
 
@@ -109,11 +92,8 @@ class ByteTrack(Tracker):
 
     def reset(self) -> None:
         """Forget everybody; ids start at 1 again."""
-        self._tracks = np.empty(0, _TRACK)
-        self._motion = BoxMotion()  # row i is the motion of self._tracks[i]
-        self._last_id = 0
-        self._clock_seconds = 0.0
-        self._pts_seconds: float | None = None
+        self._people = Roster()
+        self._motion = BoxMotion()  # row i is the motion of row i of self._people
 
     def update(
         self,
@@ -127,45 +107,37 @@ class ByteTrack(Tracker):
         Raises:
             ValueError: The time is not finite.
         """
-        first = self._pts_seconds is None
-        self._advance(pts_seconds)
+        people = self._people
+        step_seconds = people.advance(pts_seconds)
+        self._keep(people.unseen_seconds <= self.options.patience_seconds)
+        self._motion.hold_size(people.missed > 1)
+        self._motion.predict(step_seconds)
         if warp is not None:
             self._motion.warp(warp)
         owner = self._match(instances)
-        self._correct(owner, instances)
-        owner = self._begin(owner, instances)
-        self._confirm(owner, at_once=first)
-        known = owner >= 0
-        track_id = np.full(len(instances), NO_TRACK)
-        track_id[known] = self._tracks["id"][owner[known]]
-        self._keep(self._tracks["present"] | (self._tracks["id"] != NO_TRACK))
+        known = np.flatnonzero(owner >= 0)
+        self._motion.update(owner[known], instances.xyxy[known])
+        people.see(owner[known])
+        new = np.flatnonzero((owner < 0) & (instances.score >= self.options.new_track_score))
+        owner[new] = people.begin(instances.class_id[new])
+        self._motion.initiate(instances.xyxy[new])
+        people.confirm(owner[owner >= 0], self.options.confirm_seconds)
+        track_id = people.ids(owner)
+        self._keep((people.missed == 0) | people.confirmed)
         return instances.with_columns(track_id=track_id)
 
-    def _advance(self, pts_seconds: float) -> None:
-        """Move everybody on to a new time, and forget who was away too long."""
-        if not math.isfinite(pts_seconds):
-            msg = f"pts_seconds must be finite, got {pts_seconds}: the source gave a frame without a time"
-            raise ValueError(msg)
-        step_seconds = 0.0 if self._pts_seconds is None else max(pts_seconds - self._pts_seconds, 0.0)
-        self._pts_seconds = pts_seconds
-        self._clock_seconds += step_seconds or _STANDSTILL_SECONDS
-        self._keep(self._clock_seconds - self._tracks["seen"] <= self.options.patience_seconds)
-        self._motion.hold_size(~self._tracks["present"])
-        self._motion.predict(step_seconds)
-
     def _match(self, instances: Instances) -> NDArray[np.int64]:
-        """Find the track of each box in the rounds of the paper (algorithm 1): shape (n,), -1 where there is none."""
-        options, tracks, score = self.options, self._tracks, instances.score
-        overlap = iou(self._motion.xyxy, instances.xyxy) * (tracks["class_id"][:, None] == instances.class_id)
+        """Find the row of each box's person in the rounds of the paper (algorithm 1): shape (n,), -1 for nobody's."""
+        options, people, score = self.options, self._people, instances.score
+        overlap = iou(self._motion.xyxy, instances.xyxy) * (people.class_id[:, None] == instances.class_id)
         fused = overlap * score if options.fuse_score else overlap
-        confirmed = tracks["id"] != NO_TRACK
         sure, doubtful = score >= options.high_score, (score >= options.low_score) & (score < options.high_score)
 
         owner = np.full(len(instances), -1)
         for candidates, boxes, likeness, least in (
-            (confirmed, sure, fused, options.match_iou),
-            (confirmed & tracks["present"], doubtful, overlap, options.match_low_iou),
-            (~confirmed, sure, fused, options.match_new_iou),
+            (people.confirmed, sure, fused, options.match_iou),
+            (people.confirmed & (people.missed <= 1), doubtful, overlap, options.match_low_iou),
+            (~people.confirmed, sure, fused, options.match_new_iou),
         ):
             rows = np.setdiff1d(np.flatnonzero(candidates), owner)
             columns = np.flatnonzero(boxes & (owner < 0))
@@ -173,36 +145,7 @@ class ByteTrack(Tracker):
             owner[columns[pairs[:, 1]]] = rows[pairs[:, 0]]
         return owner
 
-    def _correct(self, owner: NDArray[np.int64], instances: Instances) -> None:
-        """Tell the tracks what was seen of them."""
-        boxes = np.flatnonzero(owner >= 0)
-        rows = owner[boxes]
-        self._motion.update(rows, instances.xyxy[boxes])
-        self._tracks["present"] = False
-        self._tracks["present"][rows] = True
-        self._tracks["seen"][rows] = self._clock_seconds
-
-    def _begin(self, owner: NDArray[np.int64], instances: Instances) -> NDArray[np.int64]:
-        """Start a track for each box that is good enough and nobody's; give `owner` with them in it."""
-        boxes = np.flatnonzero((owner < 0) & (instances.score >= self.options.new_track_score))
-        new = np.empty(len(boxes), _TRACK)
-        new["id"], new["class_id"], new["present"] = NO_TRACK, instances.class_id[boxes], True
-        new["born"] = new["seen"] = self._clock_seconds
-        owner = owner.copy()
-        owner[boxes] = len(self._tracks) + np.arange(len(boxes))
-        self._tracks = np.concatenate([self._tracks, new])
-        self._motion.initiate(instances.xyxy[boxes])
-        return owner
-
-    def _confirm(self, owner: NDArray[np.int64], *, at_once: bool) -> None:
-        """Give the next ids, in the order of the boxes, to the tracks that have lasted long enough."""
-        rows = owner[owner >= 0]
-        lasted = self._clock_seconds - self._tracks["born"][rows] >= self.options.confirm_seconds
-        due = rows[(self._tracks["id"][rows] == NO_TRACK) & (lasted | at_once)]
-        self._tracks["id"][due] = self._last_id + 1 + np.arange(len(due))
-        self._last_id += len(due)
-
     def _keep(self, rows: NDArray[np.bool_]) -> None:
         """Forget all tracks but these."""
-        self._tracks = self._tracks[rows]
+        self._people.keep(rows)
         self._motion.keep(rows)

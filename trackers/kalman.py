@@ -13,8 +13,13 @@ that shakes the velocity (Bar-Shalom, Li, Kirubarajan 2001, section 6.2.2):
 
 With dt = 1/30 this is the papers' noise, and predicting over a and then over b is predicting over a + b. So 5 and 30
 frames a second, and frames that come irregularly, leave the same belief after the same time.
+
+The box of somebody who walks grows wide and narrow with every step. At 5 frames a second, one that is just becoming
+narrow would be expected to have no width at all in the next frame. So the velocity v of a size may fade, as exp(-t /
+fade), where that of a centre lasts; its noise is then that of an integrated Ornstein-Uhlenbeck process.
 """
 
+import math
 from typing import Final
 
 import numpy as np
@@ -50,11 +55,12 @@ class BoxMotion:
     Args:
         swerve: How much velocities change, as a multiple of the papers' noise: less than 1 for people who keep on
             walking as they do.
+        size_fade_seconds: After how long the velocity of a size has faded to 1/e; infinity: it lasts, as in the papers.
     """
 
-    def __init__(self, swerve: float = 1.0) -> None:
+    def __init__(self, swerve: float = 1.0, size_fade_seconds: float = math.inf) -> None:
         """Start with no boxes."""
-        self._swerve = _SWERVE * swerve
+        self._swerve, self._size_fade_seconds = _SWERVE * swerve, size_fade_seconds
         self._position = np.empty((0, 4))
         self._velocity = np.empty((0, 4))
         self._variance = np.empty((0, 4, 3))
@@ -69,6 +75,11 @@ class BoxMotion:
         """Boxes (x1, y1, x2, y2) where they are believed to be, shape (n, 4), pixels. Never inside out."""
         centre, half = self._position[:, :2], np.maximum(self._position[:, 2:], 0.0) / 2
         return np.hstack([centre - half, centre + half])
+
+    @property
+    def area(self) -> NDArray[np.float64]:
+        """Of the boxes, shape (n,), px^2. Never negative."""
+        return np.asarray(np.maximum(self._position[:, 2:], 0.0).prod(axis=1))
 
     @property
     def velocity(self) -> NDArray[np.float64]:
@@ -107,13 +118,16 @@ class BoxMotion:
             msg = f"a step must be 0 seconds or more, and finite, got {step_seconds}"
             raise ValueError(msg)
         dt, noise = steps[:, None], self._scale**2
+        centre, size = (_drift(steps, fade_seconds) for fade_seconds in (math.inf, self._size_fade_seconds))
+        reach, kept, *wander = np.array([centre, centre, size, size]).transpose(1, 2, 0)
         position, cross, velocity = np.moveaxis(self._variance, 2, 0)
-        self._position = self._position + dt * self._velocity
+        self._position, self._velocity = self._position + reach * self._velocity, kept * self._velocity
+        noise_of_position, noise_of_both, noise_of_velocity = (noise * self._swerve * one for one in wander)
         self._variance = np.stack(
             [
-                position + 2 * dt * cross + dt**2 * velocity + noise * (_SHAKE * dt + self._swerve * dt**3 / 3),
-                cross + dt * velocity + noise * self._swerve * dt**2 / 2,
-                velocity + noise * self._swerve * dt,
+                position + 2 * reach * cross + reach**2 * velocity + noise * _SHAKE * dt + noise_of_position,
+                kept * (cross + reach * velocity) + noise_of_both,
+                kept**2 * velocity + noise_of_velocity,
             ],
             axis=2,
         )
@@ -164,7 +178,7 @@ class BoxMotion:
     def copy(self, rows: NDArray[np.integer]) -> "BoxMotion":
         """Give a copy of some boxes, in the order of `rows`, that goes its own way."""
         taken = BoxMotion()
-        taken._swerve = self._swerve
+        taken._swerve, taken._size_fade_seconds = self._swerve, self._size_fade_seconds
         taken._position, taken._velocity = self._position[rows], self._velocity[rows]
         taken._variance, taken._scale = self._variance[rows], self._scale[rows]
         return taken
@@ -180,9 +194,24 @@ class BoxMotion:
         self._variance, self._scale = self._variance[rows], self._scale[rows]
 
 
+def _drift(dt: NDArray[np.float64], fade_seconds: float) -> tuple[NDArray[np.float64], ...]:
+    """Say what some steps of time do, for a velocity that fades.
+
+    Returns:
+        How far a velocity of 1 carries, and how much of it is left; what white noise of 1 in the velocity adds to
+        var(position), cov(position, velocity) and var(velocity). Each like `dt`.
+    """
+    if math.isinf(fade_seconds):
+        return dt, np.ones_like(dt), dt**3 / 3, dt**2 / 2, dt
+    kept = np.exp(-dt / fade_seconds)
+    reach, settled = fade_seconds * (1 - kept), fade_seconds / 2 * (1 - kept**2)
+    return reach, kept, fade_seconds**2 * (dt - 2 * reach + settled), reach**2 / 2, settled
+
+
 def _centre_size(xyxy: NDArray[np.floating]) -> NDArray[np.float64]:
     """Turn (x1, y1, x2, y2) into (cx, cy, w, h), in float64."""
-    low, high = np.split(np.asarray(xyxy, dtype=np.float64), 2, axis=1)
+    boxes = np.asarray(xyxy, dtype=np.float64)
+    low, high = boxes[:, :2], boxes[:, 2:]
     return np.hstack([(low + high) / 2, high - low])
 
 

@@ -83,8 +83,8 @@ class PoseMotion:
         """
         weight = self._score[rows] * score
         loose = 1 + (self._unseen_seconds[rows] / _SWING_SECONDS) ** 2
-        distance = ((self._joints[rows] - joints) ** 2).sum(axis=2)
-        alike = np.exp(-distance / (np.maximum(area, 1.0)[:, None] * self._spread * loose))
+        dx, dy = np.moveaxis(self._joints[rows] - joints, 2, 0)
+        alike = np.exp(-(dx * dx + dy * dy) / (np.maximum(area, 1.0)[:, None] * self._spread * loose))
         return np.asarray((weight * (alike - _INDIFFERENT)).mean(axis=1))
 
     def update(self, rows: NDArray[np.integer], joints: NDArray[np.floating], score: NDArray[np.floating]) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.types import Instances
-from trackers.camera_motion import scale_of, warp_boxes
+from trackers.camera_motion import scale_of
 from trackers.kalman import BoxMotion
 from trackers.looks import Looks
 from trackers.pose_motion import PoseMotion
@@ -17,6 +17,8 @@ Floats = NDArray[np.float64]
 
 _SWERVE: Final = 0.3
 """Of velocities, as a multiple of the papers' noise: what looks like a swerve is mostly a box that was cut off."""
+_STEP_SECONDS: Final = 0.15
+"""How long a box goes on becoming wide or narrow: a quarter of a step of somebody who walks."""
 _ERROR_SECONDS: Final = 0.5
 """Over what time the errors of predictions are averaged."""
 
@@ -26,9 +28,9 @@ class Recollection:
 
     def __init__(self) -> None:
         """Remember nobody."""
-        self.motion = BoxMotion(_SWERVE)
-        self.last_xyxy = np.empty((0, 4))
-        """The latest box of each person, moved along with the camera, shape (n, 4), pixels."""
+        self.motion = BoxMotion(_SWERVE, _STEP_SECONDS)
+        self.best_score = np.empty(0)
+        """The score of each person's surest box, shape (n,)."""
         self.error_px = np.empty((0, 2))
         """By how much predictions have missed of late, in x and y, shape (n, 2)."""
         self._poses: PoseMotion | None = None
@@ -42,7 +44,7 @@ class Recollection:
         """Move everybody on, and along with the camera; the lost keep their size."""
         if warp is not None:
             self.motion.warp(warp)
-            self.last_xyxy, self.error_px = warp_boxes(self.last_xyxy, warp), self.error_px * scale_of(warp)
+            self.error_px = self.error_px * scale_of(warp)
         self.motion.hold_size(lost)
         if self._poses is not None:
             if warp is not None:
@@ -57,8 +59,7 @@ class Recollection:
         if self._poses is None or seen.keypoints is None or seen.keypoint_score is None:
             return 0.0
         fit, (i, j) = np.zeros(near.shape), np.nonzero(near)
-        last = self.last_xyxy[rows[i]]
-        area = (last[:, 2:] - last[:, :2]).prod(axis=1)
+        area = self.motion.area[rows[i]]
         fit[i, j] = self._poses.fit(rows[i], area, seen.keypoints[columns[j]], seen.keypoint_score[columns[j]])
         return fit
 
@@ -77,43 +78,47 @@ class Recollection:
             if self._looks is None or self._looks.length != length:
                 self._looks = Looks(length, len(self))
 
-    def update(self, rows: NDArray[np.int64], seen: Instances, doubt: Floats, age_seconds: Floats) -> None:
+    def update(
+        self, rows: NDArray[np.int64], seen: Instances, boxes: NDArray[np.int64], doubt: Floats, age_seconds: Floats
+    ) -> None:
         """Correct people by what was seen of them.
 
         Args:
-            rows: Whose row each one of `seen` is, shape (m,).
-            seen: Their boxes, and what else there is.
-            doubt: Of each box, see `BoxMotion.update`.
+            rows: Of whom, shape (m,).
+            seen: The frame's boxes, and what else there is.
+            boxes: Which of `seen` each one's is, shape (m,).
+            doubt: Of each box, shape (m,), see `BoxMotion.update`.
             age_seconds: Time since the person was seen before, shape (m,).
         """
-        known, found = self.motion.xyxy[rows], seen.xyxy.astype(np.float64)
+        known, found = self.motion.xyxy[rows], seen.xyxy[boxes].astype(np.float64)
         missed_px = np.abs(known[:, :2] + known[:, 2:] - found[:, :2] - found[:, 2:]) / 2
         share = 1 - np.exp(-age_seconds / _ERROR_SECONDS)[:, None]
         self.error_px[rows] += share * (missed_px - self.error_px[rows])
+        self.best_score[rows] = np.maximum(self.best_score[rows], seen.score[boxes])
         self.motion.update(rows, found, doubt)
-        self.last_xyxy[rows] = found
         if self._poses is not None and seen.keypoints is not None and seen.keypoint_score is not None:
-            self._poses.update(rows, seen.keypoints, seen.keypoint_score)
+            self._poses.update(rows, seen.keypoints[boxes], seen.keypoint_score[boxes])
         if self._looks is not None and seen.embedding is not None:
-            self._looks.update(rows, seen.embedding, seen.score)
+            self._looks.update(rows, seen.embedding[boxes], seen.score[boxes])
 
-    def begin(self, seen: Instances) -> None:
-        """Add people."""
-        n = len(seen)
-        self.motion.initiate(seen.xyxy)
-        self.last_xyxy = np.concatenate([self.last_xyxy, seen.xyxy])
+    def begin(self, seen: Instances, boxes: NDArray[np.int64]) -> None:
+        """Add people: some of those seen."""
+        n = len(boxes)
+        self.motion.initiate(seen.xyxy[boxes])
+        self.best_score = np.concatenate([self.best_score, seen.score[boxes]])
         self.error_px = np.concatenate([self.error_px, np.zeros((n, 2))])
         if self._poses is not None:
             k = self._poses.joints
-            joints = np.zeros((n, k, 2)) if seen.keypoints is None else seen.keypoints
-            self._poses.append(joints, np.zeros((n, k)) if seen.keypoint_score is None else seen.keypoint_score)
+            joints = np.zeros((n, k, 2)) if seen.keypoints is None else seen.keypoints[boxes]
+            self._poses.append(joints, np.zeros((n, k)) if seen.keypoint_score is None else seen.keypoint_score[boxes])
         if self._looks is not None:
-            self._looks.append(np.zeros((n, self._looks.length)) if seen.embedding is None else seen.embedding)
+            blank = np.zeros((n, self._looks.length))
+            self._looks.append(blank if seen.embedding is None else seen.embedding[boxes])
 
     def keep(self, rows: NDArray[np.bool_]) -> None:
         """Forget all people but `rows`."""
         self.motion.keep(rows)
-        self.last_xyxy, self.error_px = self.last_xyxy[rows], self.error_px[rows]
+        self.best_score, self.error_px = self.best_score[rows], self.error_px[rows]
         if self._poses is not None:
             self._poses.keep(rows)
         if self._looks is not None:

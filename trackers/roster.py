@@ -105,10 +105,14 @@ class Roster:
         self._people = np.concatenate([self._people, new])
         return len(self) - len(new) + np.arange(len(new))
 
-    def confirm(self, rows: NDArray[np.integer], confirm_seconds: float) -> None:
+    def confirm(self, rows: NDArray[np.integer], confirm_seconds: float | NDArray[np.floating]) -> None:
         """Give the next ids, in the order of `rows`, to those who have been seen for long enough without a gap.
 
         People of the first frame of all get theirs at once.
+
+        Args:
+            rows: Who has a box in this frame, shape (m,).
+            confirm_seconds: How long is enough: for all, or for each one, shape (m,).
         """
         due = rows[(self._people["id"][rows] == NO_TRACK) & (self._lasted(rows, confirm_seconds) | (self._frames == 1))]
         self._people["id"][due] = self._last_id + 1 + np.arange(len(due))
@@ -132,5 +136,5 @@ class Roster:
         """Forget all but these."""
         self._people = self._people[rows]
 
-    def _lasted(self, rows: NDArray[np.integer], seconds: float) -> NDArray[np.bool_]:
+    def _lasted(self, rows: NDArray[np.integer], seconds: float | NDArray[np.floating]) -> NDArray[np.bool_]:
         return np.asarray(self._clock_seconds - self._people["since"][rows] >= seconds)

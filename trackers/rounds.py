@@ -24,8 +24,6 @@ Likeness = Callable[[Rows, Rows], Floats]
 
 _CONTRAST: Final = 2.0
 """Power of likenesses whose sum is made greatest: above 1, a good pair is not broken up for two poor ones."""
-_RECOVERY_GROWTH: Final = 0.3
-"""Of boxes in the round of recovery, on each side, of the width of the last box (C-BIoU's first buffer)."""
 
 
 class RoundOptions(plugin.Options):
@@ -46,11 +44,6 @@ class RoundOptions(plugin.Options):
     """A doubtful box follows only who was seen within this time, or in the frame before; with its pose, anybody."""
     growth: float = Field(default=1.0, ge=0, le=10)
     """In the round of doubtful boxes, both boxes grow by so many times the mean error of late of the predictions."""
-    recovery_seconds: Seconds = 0.5
-    """Who was seen within this time is also sought where he was last seen; 0 for never. Later, somebody else is
-    there: in crowds, 1.5 seconds cost more people their ids than they give back."""
-    recovery_likeness: Share = 0.5
-    """The least likeness to his last box, when both have grown by 30 % of its width."""
     pose_weight: float = Field(default=3.0, ge=0, le=10)
     """How much it counts beside the box that the pose is where it was expected, if there are poses: OKS less 0.4."""
     appearance_weight: float = Field(default=0.5, ge=0, le=10)
@@ -88,10 +81,8 @@ class Rounds:
         # A box alone says little about who it is when it is doubtful; its pose tells him from those around him.
         low_seconds = options.low_seconds if self._seen.keypoints is None else options.patience_seconds
         recent = (unseen_seconds <= low_seconds) | (self._people.missed <= 1)
-        lost = confirmed & (unseen_seconds <= options.recovery_seconds)
         self._pair(confirmed, sure, self._of_sure, options.match_likeness)
         self._pair(confirmed & recent, doubtful, self._of_doubtful, options.match_low_likeness)
-        self._pair(lost, sure, self._of_last_boxes, options.recovery_likeness)
         self._pair(~confirmed, sure, self._of_sure, options.match_new_likeness)
         return self._owner
 
@@ -115,11 +106,6 @@ class Rounds:
         margin = self._options.growth * self._known.error_px[rows]
         box = box_likeness(self._expected[rows], self._boxes[columns], margin=margin, height_weight=0.5)
         return self._with_pose_and_looks(box * (0.5 + 0.5 * self._score[columns]), rows, columns)
-
-    def _of_last_boxes(self, rows: Rows, columns: Rows) -> Floats:
-        last = self._known.last_xyxy[rows]
-        margin = np.repeat(_RECOVERY_GROWTH * np.maximum(last[:, 2:3] - last[:, :1], 0.0), 2, axis=1)
-        return box_likeness(last, self._boxes[columns], margin=margin, height_weight=1.0)
 
     def _with_pose_and_looks(self, box: Floats, rows: Rows, columns: Rows) -> Floats:
         """Add what else speaks for a pair, or against it, where the boxes touch at all."""

@@ -8,7 +8,7 @@ import traceback
 from collections import Counter, deque
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.logging import RichHandler
@@ -19,8 +19,10 @@ from pipeline.runner import Runner
 from pipeline.secrets import MaskingFilter, mask
 from pipeline.telemetry import SourceCounts
 
-__all__ = ["ProgressView", "say_error", "set_up_logging", "show_summary", "stderr", "stdout"]
+__all__ = ["LOGGED", "ProgressView", "say_error", "set_up_logging", "show_summary", "stderr", "stdout"]
 
+LOGGED: Final = ("pipeline", "stages", "trackers", "training")
+"""Packages whose records are shown as `set_up_logging` says; of others, warnings."""
 _PIPE_WIDTH = 160
 """Columns where there is no terminal that has a width."""
 
@@ -61,7 +63,7 @@ def set_up_logging(*, verbose: bool, quiet: bool) -> None:
         handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
     handler.addFilter(MaskingFilter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    for package in ("pipeline", "stages", "trackers"):
+    for package in LOGGED:
         logging.getLogger(package).setLevel(level)
 
 

@@ -56,7 +56,7 @@ def run(
 
     `kinestream run 'videos/*.mp4' --sink csv --sink video --out runs/today`
 
-    `kinestream run street.mp4 --pose yolo11n-pose.pt --tracker bytetrack`
+    `kinestream run street.mp4 --pose yolo11n-pose.pt -o refine=true`
 
     `kinestream run street.mp4 --rule presence --rule fall --sink events --sink video`
 

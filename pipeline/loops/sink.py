@@ -2,7 +2,7 @@
 
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import cast
 
 from pipeline.backoff import Backoff
@@ -82,26 +82,26 @@ class SinkLoop:
             await self._go_down(error)
 
     async def _write(self) -> None:
-        packets = cast("deque[Packet]", self.holding)
-        started = self._telemetry.clock()
-        while packets:
-            batch = list(packets)
+        while self.holding:
+            # A copy: the sink takes packets out as it writes them, maybe in a thread, and they are counted afterwards.
+            left = cast("deque[Packet]", self.holding.copy())
+            started, count = self._telemetry.clock(), len(left)
             try:
-                await self.sink.write(packets)
+                await self.sink.write(left)
             except SinkError:
-                self._count_written(batch[: len(batch) - len(packets)], started)
+                self._count_written(len(left), started)
                 self._drop_held("unavailable")
                 raise
             except Exception as error:  # noqa: BLE001 - counted by name; three in a row take the sink down
-                self._count_written(batch[: len(batch) - len(packets)], started)
-                self._drop_culprit(packets, error, alone=len(batch) == len(packets))
+                self._count_written(len(left), started)
+                self._drop_culprit(error, alone=len(left) == count)
             else:
                 self._culprits_in_a_row = 0
                 self._backoff.reset()
-                self._count_written(batch, started)
+                self._count_written(len(left), started)
 
-    def _drop_culprit(self, packets: deque[Packet], error: Exception, *, alone: bool) -> None:
-        frame = packets.popleft().frame
+    def _drop_culprit(self, error: Exception, *, alone: bool) -> None:
+        frame = cast("Packet", self.holding.popleft()).frame
         _log.warning(
             "sink '%s': source '%s' frame %d dropped: %s: %s",
             self.sink.name, frame.source_id, frame.index, type(error).__name__, error,
@@ -139,8 +139,10 @@ class SinkLoop:
             for source_id in self._telemetry.sources:
                 self.inbox.put(self._telemetry.status(source_id))
 
-    def _count_written(self, packets: Sequence[Packet], started: float) -> None:
+    def _count_written(self, left: int, started: float) -> None:
+        """Count what is held as written, but for the last `left`."""
         now = self._telemetry.clock()
+        packets = [cast("Packet", self.holding.popleft()) for _ in range(len(self.holding) - left)]
         self._counts.written += len(packets)
         if packets:
             self._latency.record(now - started, len(packets))

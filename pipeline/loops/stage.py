@@ -21,7 +21,7 @@ class StageLoop:
 
     One frame that breaks the model is found by repeating the batch one by one, and dropped with the name of its
     error; a stage that fails on `FAILURES_IN_A_ROW` batches in a row ends the run with a StageError. A batch that does
-    not fit into memory is halved, and later batches are no larger.
+    not fit into memory is halved, and later batches are no larger. What a stage holds back is accounted for here.
 
     Args:
         stage: To feed.
@@ -43,6 +43,8 @@ class StageLoop:
         self.name = stage.name
         self.stage = stage
         self.holding: deque[Item] = deque()
+        self.held: list[Packet] = []
+        """What the stage keeps for later: taken in and not passed on, too."""
         self.finished = False
         self._inbox = inbox
         self._outbox = outbox
@@ -67,7 +69,7 @@ class StageLoop:
     async def _work(self) -> None:
         first = self.holding[0]
         if isinstance(first, SourceEnded):
-            await self.stage.end_source(first.source_id)
+            self.holding.extendleft(reversed(await self._end(first.source_id)))
             return
         packets = [item for item in self.holding if isinstance(item, Packet)]
         if self._max_age_seconds is not None:
@@ -88,26 +90,42 @@ class StageLoop:
 
     async def _process(self, packets: list[Packet]) -> list[Packet]:
         try:
-            done = await self._call(packets)
+            return await self._call(packets)
         except OutOfMemory as error:
-            done = await self._halve(packets, error)
+            return await self._halve(packets, error)
         except Exception as error:  # noqa: BLE001 - counted by name here, raised as StageError when it goes on
-            done = await self._one_by_one(packets) if len(packets) > 1 else self._drop_culprit(packets[0], error)
-        if done:
-            self._failures_in_a_row = 0
-        return done
+            return await self._one_by_one(packets) if len(packets) > 1 else self._drop_culprit(packets[0], error)
 
     async def _call(self, packets: list[Packet]) -> list[Packet]:
         started = self._telemetry.clock()
         done = list(await self.stage.process(packets))
         self._latency.record(self._telemetry.clock() - started, len(packets))
-        if len(done) < len(packets):
-            kept = {(packet.source_id, packet.frame.index) for packet in done}
-            for packet in packets:
-                if (packet.source_id, packet.frame.index) not in kept:
-                    self._drop(packet, "filtered")
-            self._failures_in_a_row = 0
+        self._settle(packets, done)
+        self._failures_in_a_row = 0
         return done
+
+    async def _end(self, source_id: str) -> list[Packet]:
+        """Let the stage forget a source; give what it held of it."""
+        try:
+            done = list(await self.stage.end_source(source_id) or ())
+        except Exception as error:
+            msg = f"stage '{self.name}' could not finish source '{source_id}': {type(error).__name__}: {error}"
+            raise StageError(msg) from error
+        self._settle((), done)
+        return done
+
+    def _settle(self, packets: Sequence[Packet], done: Sequence[Packet]) -> None:
+        """Note what the stage holds now. What it had or was given, and has neither given back nor kept, is dropped."""
+        held_before, self.held = self.held, list(self.stage.held())
+        if len(done) + len(self.held) == len(held_before) + len(packets):
+            return
+        there = {_identity(packet) for packet in (*done, *self.held)}
+        for packet in packets:
+            if _identity(packet) not in there:
+                self._drop(packet, "filtered")
+        for packet in held_before:
+            if _identity(packet) not in there:
+                self._telemetry.drop(packet, self.name, "filtered")
 
     async def _halve(self, packets: list[Packet], error: OutOfMemory) -> list[Packet]:
         if len(packets) == 1:
@@ -158,6 +176,10 @@ class StageLoop:
     def _drop(self, packet: Packet, reason: str) -> None:
         self._telemetry.drop(packet, self.name, reason)
         self.holding.remove(packet)
+
+
+def _identity(packet: Packet) -> tuple[str, int]:
+    return packet.source_id, packet.frame.index
 
 
 class PassOn(Stage):

@@ -115,6 +115,7 @@ class Blank(Stage):
     """
 
     name = "blank"
+    provides = frozenset({"pixels"})
     max_batch = 8
 
     async def process(self, packets: Sequence[Packet]) -> Sequence[Packet]:

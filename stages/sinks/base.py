@@ -20,7 +20,8 @@ class FrameSink(Plugin, ABC):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
-    """What the chain must provide: columns of `Instances` (`xyxy`, `keypoints`, `track_id`), or `events`."""
+    """What the chain must provide: columns of `Instances` (`xyxy`, `keypoints`, `track_id`), `events`, or `pixels`. Who
+    looks at pictures must say so: they may be let go of where nobody does."""
     overflow: ClassVar[Overflow] = "block"
     """What happens when it cannot keep up: tables and files lose nothing."""
 

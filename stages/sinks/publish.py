@@ -64,6 +64,7 @@ class PublishSink(FrameSink):
     minute.
     """
 
+    needs: ClassVar[frozenset[str]] = frozenset({"pixels"})
     overflow: ClassVar[Overflow] = "block"
     """It never waits for a viewer, and frames of cameras are only handed over. But a file must wait for its turn."""
     options: Options

@@ -56,6 +56,7 @@ class SheetSink(FileSink):
     """
 
     options: Options
+    needs: ClassVar[frozenset[str]] = frozenset({"pixels"})
     waits_for_packets: ClassVar[bool] = True
 
     def begin(self, target: Path) -> Output:

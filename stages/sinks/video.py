@@ -69,6 +69,7 @@ class VideoSink(FileSink):
     """
 
     options: Options
+    needs: ClassVar[frozenset[str]] = frozenset({"pixels"})
     waits_for_packets: ClassVar[bool] = True
 
     def begin(self, target: Path) -> Output:

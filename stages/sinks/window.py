@@ -43,6 +43,7 @@ class WindowSink(FrameSink):
     q, Esc or the window's own button close it; the run goes on without it.
     """
 
+    needs: ClassVar[frozenset[str]] = frozenset({"pixels"})
     overflow: ClassVar[Overflow] = "drop_oldest"
     options: Options
 

@@ -1,7 +1,9 @@
 """Shows a tracker what was detected, frame by frame, as if it came from a video."""
 
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -11,8 +13,9 @@ from pipeline.types import Instances
 from stages.tracking.mot import Rows
 from trackers.base import Tracker
 from trackers.camera_motion import between
+from trackers.refinement import Refinement, RefinementOptions
 
-__all__ = ["Shown", "Tape", "replay"]
+__all__ = ["Shown", "Tape", "refined", "replay"]
 
 
 class Tape(NamedTuple):
@@ -39,7 +42,7 @@ class Shown(NamedTuple):
     """Its number, from 1."""
     tracked: Instances
     seconds: float
-    """How long the tracker took."""
+    """How long it took; refined, how long all frames took that came out since the one before."""
 
 
 def replay(tracker: Tracker, tape: Tape) -> Iterator[Shown]:
@@ -50,3 +53,23 @@ def replay(tracker: Tracker, tape: Tape) -> Iterator[Shown]:
         started = time.perf_counter()
         tracked = tracker.update(people, (frame - 1) / tape.frames_per_second, warp=warp)
         yield Shown(frame, tracked, time.perf_counter() - started)
+
+
+def refined(shown: Iterable[Shown], tape: Tape, options: RefinementOptions | None) -> Iterator[Shown]:
+    """Refine what came of each frame of a tape, in order; as it is where there are no options."""
+    if options is None:
+        yield from shown
+        return
+    refinement, waiting, seconds = Refinement(options), deque[int](), 0.0
+    for one in chain(shown, [None]):
+        started = time.perf_counter()
+        if one is None:
+            tables = refinement.finish()
+        else:
+            waiting.append(one.frame)
+            seconds += one.seconds
+            tables = refinement.push(one.tracked, (one.frame - 1) / tape.frames_per_second)
+        seconds += time.perf_counter() - started
+        for table in tables:
+            yield Shown(waiting.popleft(), table, seconds)
+            seconds = 0.0

@@ -194,6 +194,23 @@ def test_smooth_is_off_on_or_one_word(given: str, options: object) -> None:
     assert build_config({}, [f"smooth={given}"]).smooth == options
 
 
+@pytest.mark.parametrize(
+    ("given", "options"),
+    [("true", {}), ("on", {}), ("off", None), ("none", None), ("null", None), ("{min_score: 0}", {"min_score": 0})],
+)
+def test_refine_is_off_on_or_options(given: str, options: object, own_presets: Presets) -> None:
+    own_presets(hindsight="refine: true")
+    assert build_config({"preset": "hindsight"}).refine == {}
+    assert build_config({"preset": "hindsight"}, [f"refine={given}"]).refine == options
+    assert build_config({"refine": yaml.safe_load(given)}).refine == options
+
+
+@pytest.mark.parametrize("given", ["strong", "[on]", "3"])
+def test_refine_is_no_word_list_or_number(given: str) -> None:
+    with pytest.raises(ConfigError, match="refine must be on, off or options by name, got "):
+        build_config({}, [f"refine={given}"])
+
+
 @pytest.mark.parametrize("given", ["off", "none", "null"])
 def test_what_a_preset_steadies_can_be_left_as_it_is(given: str, own_presets: Presets) -> None:
     own_presets(steady="smooth: strong")
@@ -208,7 +225,8 @@ def test_what_a_preset_steadies_can_be_left_as_it_is(given: str, own_presets: Pr
     [
         ("medium", r"smooth\.strength: Input should be 'light' or 'strong', got 'medium'"),
         ("{strenght: light}", r"smooth: unknown option 'strenght'\. Did you mean 'strength'|smooth\.strenght"),
-        ("3", r"smooth: Input should be a valid dictionary, got 3"),
+        ("3", r"smooth must be on, off, its strength or options by name, got 3"),
+        ("[light]", r"smooth must be on, off, its strength or options by name, got \['light'\]"),
     ],
 )
 def test_a_wrong_strength_is_refused_with_what_is_right(given: str, message: str, tmp_path: Path) -> None:

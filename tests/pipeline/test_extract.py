@@ -2,8 +2,7 @@
 
 import csv
 import json
-import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -60,19 +59,13 @@ class Needy(Statues):
 
 
 @pytest.fixture(autouse=True)
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Give an empty working folder, models of this file, and the logging as it was."""
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give an empty working folder, and models of this file."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(
         PLUGINS, "pose", PLUGINS["pose"] | {"statues": f"{__name__}:Statues", "needy": f"{__name__}:Needy"}
     )
-    root = logging.getLogger()
-    names = ("", "pipeline", "stages", "trackers")
-    handlers, levels = list(root.handlers), {name: logging.getLogger(name).level for name in names}
-    yield tmp_path
-    root.handlers[:] = handlers
-    for name, level in levels.items():
-        logging.getLogger(name).setLevel(level)
+    return tmp_path
 
 
 def clip(path: Path, frames: int = 5) -> Path:

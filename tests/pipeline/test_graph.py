@@ -85,6 +85,36 @@ def test_a_tracker_is_made_for_each_source() -> None:
     assert one.options.confidence == 0.1
 
 
+def test_refinement_follows_the_tracker_and_needs_it() -> None:
+    assert names(build(detect="finder", track="follower", refine=True))[1] == ["detect", "track", "refine"]
+    with pytest.raises(ConfigError, match="refine needs track_id, but no earlier stage provides it: add 'track'"):
+        build(detect="finder", refine=True)
+
+
+@pytest.mark.parametrize("live", [False, True], ids=["a recording", "a camera"])
+def test_refinement_looks_ahead_and_is_refused_for_what_is_live(monkeypatch: pytest.MonkeyPatch, *, live: bool) -> None:
+    monkeypatch.setattr(plugins_for_tests.LampSource, "live", live)
+    if not live:
+        assert len(build(detect="finder", track="follower", refine=True).stages) == 3
+        return
+    assert build(detect="finder", track="follower", refine=False).sources[0].live
+    with pytest.raises(ConfigError, match=r"sources\.0: 'lamp' is live, but refine looks some seconds ahead"):
+        build(detect="finder", track="follower", refine={"gap_seconds": 3})
+
+
+@pytest.mark.parametrize(
+    ("sinks", "blank", "kept"),
+    [(["table", "null"], False, False), (["null", "happenings"], False, True), (["happenings"], True, False)],
+    ids=["nobody draws", "somebody draws", "somebody draws on a blank"],
+)
+def test_pictures_are_kept_for_those_who_look_at_them(
+    monkeypatch: pytest.MonkeyPatch, sinks: list[str], *, blank: bool, kept: bool
+) -> None:
+    monkeypatch.setattr(plugins_for_tests.HappeningsSink, "needs", frozenset({"pixels"}))
+    graph = build(detect="finder", track="follower", refine=True, sinks=sinks, privacy={"skeleton_only": blank})
+    assert next(stage for stage in graph.stages if stage.name == "refine").keeps_pixels is kept
+
+
 # What is missing
 
 

@@ -3,10 +3,11 @@
 import asyncio
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 
 import pytest
-from fakes import FakeSink, FakeSource, FakeStage, ManualClock, refuse
+from fakes import FakeSink, FakeSource, FakeStage, HoldingStage, ManualClock, refuse
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -106,9 +107,10 @@ async def test_batches_mix_sources_and_grow_by_themselves() -> None:
     limits=st.lists(st.integers(1, 5), min_size=1, max_size=3),
     poison=st.sets(st.integers(0, 11), max_size=2),
     unwanted=st.sets(st.integers(0, 11), max_size=3),
+    behind=st.integers(0, 20),
 )
 def test_the_accounts_balance_at_every_step_of_any_run(
-    counts: list[int], limits: list[int], poison: set[int], unwanted: set[int]
+    counts: list[int], limits: list[int], poison: set[int], unwanted: set[int], behind: int
 ) -> None:
     async def play() -> None:
         sources = [FakeSource(f"s{number}", count) for number, count in enumerate(counts)]
@@ -121,6 +123,7 @@ def test_the_accounts_balance_at_every_step_of_any_run(
             )
             for number, limit in enumerate(limits)
         ]
+        stages.insert(len(limits) // 2, HoldingStage(behind=behind))
         sink = FakeSink()
         runner = make_runner(sources, stages, [sink])
         run = asyncio.create_task(runner.run())
@@ -140,6 +143,155 @@ def test_the_accounts_balance_at_every_step_of_any_run(
         asyncio.run(play())
     finally:
         logging.disable(logging.NOTSET)
+
+
+async def test_what_a_stage_holds_back_is_in_flight_and_comes_in_order_when_its_source_ends() -> None:
+    stage, sink = HoldingStage(behind=5), FakeSink()
+    runner = make_runner([FakeSource("a", 9), FakeSource("b", 2, hang=True)], [stage, FakeStage("next")], [sink])
+    run = asyncio.create_task(runner.run())
+    while runner.telemetry.sources["a"].delivered < 9 or runner.telemetry.sources["b"].received < 2:
+        assert_accounts_balance(runner)
+        await asyncio.sleep(0)
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert sink.written == [("a", index) for index in range(9)]
+    assert runner.in_flight() == {"b": 2}
+    runner.stop()
+    await run
+    assert sink.written[9:] == [("b", 0), ("b", 1)]
+    assert_accounts_balance(runner)
+
+
+async def test_a_source_ends_for_those_behind_after_the_rest_that_was_held() -> None:
+    class Counting(FakeSink):
+        async def end_source(self, source_id: str) -> None:
+            await super().end_source(f"{source_id} after {len(self.written)}")
+
+    sink = Counting()
+    await make_runner([FakeSource(count=7)], [HoldingStage(behind=5), FakeStage("next")], [sink]).run()
+    assert sink.log == ["open", "end cam after 7", "close complete"]
+
+
+async def test_what_a_sink_is_just_writing_is_accounted_for() -> None:
+    class Slow(FakeSink):
+        async def write(self, packets: deque[Packet]) -> None:
+            while packets:
+                await asyncio.sleep(0)
+                packets.popleft()
+                await asyncio.sleep(0)
+
+    runner = make_runner([FakeSource(count=20)], sinks=[Slow()])
+    run = asyncio.create_task(runner.run())
+    while not run.done():
+        assert_accounts_balance(runner)
+        await asyncio.sleep(0)
+    assert runner.telemetry.sinks["memory"].written == 20
+
+
+async def test_what_a_stage_held_and_does_not_give_back_is_dropped() -> None:
+    stage, sink = HoldingStage(behind=6, keep_at_end=lambda packet: packet.frame.index != 13), FakeSink()
+    runner = make_runner([FakeSource(count=15)], [stage], [sink])
+    await runner.run()
+    assert [index for _, index in sink.written] == [index for index in range(15) if index != 13]
+    assert runner.telemetry.sources["cam"].dropped == {"hold:filtered": 1}
+    assert_accounts_balance(runner)
+
+
+async def test_cancelled_or_failed_what_a_stage_held_is_still_accounted_for() -> None:
+    runner = make_runner([FakeSource(count=4, hang=True)], [HoldingStage(behind=9)], [FakeSink()])
+    run = asyncio.create_task(runner.run())
+    for _ in range(100):
+        await asyncio.sleep(0)
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    assert runner.in_flight() == {"cam": 4}
+    assert_accounts_balance(runner)
+    runner = make_runner([FakeSource(count=4)], [HoldingStage(behind=9, end_error=ValueError("odd"))], [FakeSink()])
+    with pytest.raises(StageError, match="stage 'hold' could not finish source 'cam': ValueError: odd"):
+        await runner.run()
+    assert_accounts_balance(runner)
+
+
+@given(
+    counts=st.lists(st.integers(0, 8), min_size=1, max_size=3),
+    behind=st.integers(0, 10),
+    steps=st.integers(0, 150),
+    cancel=st.booleans(),
+)
+def test_whenever_a_run_is_stopped_what_is_held_is_delivered_and_cancelled_it_is_still_in_flight(
+    counts: list[int], behind: int, steps: int, *, cancel: bool
+) -> None:
+    async def play() -> None:
+        sources = [FakeSource(f"s{number}", count, hang=True) for number, count in enumerate(counts)]
+        runner = make_runner(sources, [HoldingStage(behind=behind), FakeStage("next")], [FakeSink()])
+        run = asyncio.create_task(runner.run())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+            assert_accounts_balance(runner)
+        if cancel:
+            run.cancel()
+        else:
+            runner.stop()
+        while not run.done():
+            await asyncio.sleep(0)
+            assert_accounts_balance(runner)
+        assert cancel or runner.in_flight().total() == 0
+        assert_accounts_balance(runner)
+
+    asyncio.run(play())
+
+
+async def test_a_drain_that_takes_too_long_leaves_what_is_held_in_flight() -> None:
+    class Stuck(HoldingStage):
+        async def end_source(self, source_id: str) -> Sequence[Packet]:
+            await asyncio.Event().wait()
+            return await super().end_source(source_id)
+
+    stage, sink = Stuck(behind=9), FakeSink()
+    runner = make_runner([FakeSource(count=4, hang=True)], [stage], [sink], drain_timeout_seconds=0.01)
+    run = asyncio.create_task(runner.run())
+    while len(stage.held()) < 4:
+        await asyncio.sleep(0)
+    runner.stop()
+    await run
+    assert "hold" in runner.late
+    assert (stage.log[-1], sink.log[-1]) == ("close", "close complete")
+    assert runner.in_flight() == {"cam": 4}
+    assert_accounts_balance(runner)
+
+
+@pytest.mark.parametrize("position", [0, 2], ids=["before", "behind"])
+async def test_a_stage_that_gives_up_beside_one_that_holds_back_leaves_the_accounts_in_balance(position: int) -> None:
+    stages: list[Stage] = [FakeStage("quick"), HoldingStage(behind=4), FakeStage("next")]
+    stages[position] = FakeStage("broken", fail_on=lambda packet: packet.frame.index > 6)
+    sink = FakeSink()
+    runner = make_runner([FakeSource("a", 30), FakeSource("b", 30)], stages, [sink])
+    with pytest.raises(StageError, match="stage 'broken' failed on 3 batches in a row"):
+        await runner.run()
+    assert sum(runner.in_flight().values()) >= 8
+    assert sink.log[-1] == "close"
+    assert_accounts_balance(runner)
+
+
+async def test_a_sink_that_fails_meanwhile_takes_nothing_from_another_one_of_what_is_held() -> None:
+    bad = FakeSink("bad", fail_on=refuse(2), open_errors=[None, *[SinkError("still full")] * 99])
+    good = FakeSink("good")
+    runner = make_runner([FakeSource("a", 9), FakeSource("b", 0)], [HoldingStage(behind=5)], [bad, good])
+    await runner.run()
+    assert [index for _, index in good.written] == list(range(9))
+    assert runner.telemetry.sinks["bad"].dropped["unavailable"] == 7
+    assert_accounts_balance(runner)
+
+
+async def test_a_frame_that_breaks_a_stage_that_holds_back_is_dropped_alone() -> None:
+    sink = FakeSink()
+    stage = HoldingStage(behind=4, fail_on=lambda packet: packet.frame.index % 3 == 1)
+    runner = make_runner([FakeSource(count=10)], [stage], [sink])
+    await runner.run()
+    assert [index for _, index in sink.written] == [0, 2, 3, 5, 6, 8, 9]
+    assert runner.telemetry.sources["cam"].dropped == {"hold:RuntimeError": 3}
+    assert_accounts_balance(runner)
 
 
 async def test_a_live_source_drops_its_oldest_frames_before_any_work_is_spent() -> None:

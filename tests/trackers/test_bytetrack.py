@@ -1,57 +1,21 @@
 """ByteTrack in made-up scenes: who keeps which id, and when."""
 
-from collections.abc import Iterable, Sequence
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import ArrayLike
 from pydantic import ValidationError
+from scenes import FRAME, NOBODY, every, ids_of, people, walk
 
 from pipeline.skeletons import COCO_17
 from pipeline.types import NO_TRACK, Instances
 from trackers.bytetrack import ByteTrack, Options
 
-FRAME = 1 / 30
-Scene = Iterable[tuple[float, Instances]]
-
-
-def people(*centres: tuple[float, float], score: ArrayLike = 0.9, class_id: ArrayLike = 0) -> Instances:
-    """People of 40 x 100 px."""
-    xy = np.array(centres, dtype=np.float64).reshape(-1, 2)
-    n, half = len(xy), np.array([20, 50])
-    return Instances.of(
-        np.hstack([xy - half, xy + half]), np.broadcast_to(score, n), class_id=np.broadcast_to(class_id, n)
-    )
-
-
-def ids_of(tracker: ByteTrack, scene: Scene) -> list[list[int]]:
-    """The ids of each frame, in the order of its rows."""
-    ids = []
-    for pts_seconds, table in scene:
-        track_id = tracker.update(table, pts_seconds).track_id
-        assert track_id is not None
-        ids.append(track_id.tolist())
-    return ids
-
-
-def walk(times: Sequence[float], *, speed: float = 80.0, start: float = 100.0) -> list[tuple[float, Instances]]:
-    """One person who walks to the right at `speed` px/s."""
-    return [(t, people((start + speed * (t - times[0]), 300))) for t in times]
-
-
-def every(seconds: float, n: int) -> list[float]:
-    return [i * seconds for i in range(n)]
-
-
-NOBODY = people()
-
 
 def test_nobody_ever_leaves_no_ids_and_no_state() -> None:
     tracker = ByteTrack()
     assert ids_of(tracker, [(t, NOBODY) for t in every(FRAME, 5)]) == [[]] * 5
-    assert len(tracker._tracks) == len(tracker._motion) == 0
+    assert len(tracker._people) == len(tracker._motion) == 0
 
 
 def test_people_of_the_first_frame_get_their_ids_at_once() -> None:
@@ -183,7 +147,7 @@ def test_when_time_does_not_move_on_nobody_moves_and_ids_stay(times: list[float]
 def test_the_lost_are_forgotten_even_when_time_stands_still() -> None:
     tracker = ByteTrack(Options(patience_seconds=1.0))
     ids_of(tracker, [(0, people((100, 300))), *[(0.0, NOBODY)] * 60])
-    assert len(tracker._tracks) == 0
+    assert len(tracker._people) == 0
 
 
 @pytest.mark.parametrize("pts_seconds", [np.nan, np.inf], ids=["nan", "infinite"])
@@ -202,7 +166,7 @@ def test_a_box_without_area_disturbs_nobody() -> None:
     tracker = ByteTrack()
     got = ids_of(tracker, [(0, people((100, 300))), *[(t, table) for t in every(FRAME, 6)[1:]]])
     assert got == [[1], *[[1, NO_TRACK]] * 5]
-    assert len(tracker._tracks) <= 2
+    assert len(tracker._people) <= 2
 
 
 def test_with_equal_scores_ids_follow_the_order_of_the_rows() -> None:
@@ -236,7 +200,7 @@ def test_reset_forgets_everybody_and_starts_ids_and_time_again() -> None:
     tracker = ByteTrack()
     ids_of(tracker, walk([10.0, 10.0 + FRAME]))
     tracker.reset()
-    assert len(tracker._tracks) == 0
+    assert len(tracker._people) == 0
     assert ids_of(tracker, walk([0.0, FRAME], start=500)) == [[1], [1]]
 
 
@@ -253,12 +217,12 @@ def test_ten_thousand_people_come_and_go_and_leave_nothing() -> None:
     most = 0
     for i in range(1000):
         tracker.update(people(*[(100 * (10 * i + k), 300) for k in range(10)]), i * 0.1)
-        most = max(most, len(tracker._tracks))
-        assert len(tracker._tracks) == len(tracker._motion)
-    assert tracker._last_id == 10_000
+        most = max(most, len(tracker._people))
+        assert len(tracker._people) == len(tracker._motion)
+    assert tracker._people._last_id == 10_000
     assert most <= 70  # 10 a frame, for half a second and the frame it ends in
     tracker.update(NOBODY, 1000.0)
-    assert len(tracker._tracks) == len(tracker._motion) == 0
+    assert len(tracker._people) == len(tracker._motion) == 0
 
 
 def test_only_the_track_column_changes() -> None:

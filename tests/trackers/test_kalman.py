@@ -5,19 +5,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.linalg import expm
 
 from trackers.kalman import BoxMotion
 
 Array = NDArray[np.float64]
 
 WALK = np.array([100.0, 50.0, 140.0, 150.0])
+FADES = st.sampled_from([np.inf, 0.5])
 
 
 class PlainFilter:
-    """Textbook Kalman filter of one box: state (cx, cy, w, h, their velocities), px and px/s."""
+    """Textbook Kalman filter of one box: state (cx, cy, w, h, their velocities), px and px/s.
 
-    def __init__(self, xyxy: Array) -> None:
+    Steps of time are computed by the method of Van Loan (1978), which knows nothing of the formulas in use.
+    """
+
+    def __init__(self, xyxy: Array, size_fade_seconds: float = np.inf) -> None:
         z = self.centre_size(xyxy)
+        self.drift = np.zeros((8, 8))
+        self.drift[:4, 4:] = np.eye(4)
+        self.drift[[6, 7], [6, 7]] = -1 / size_fade_seconds
         self.size = self.noise_size(z)
         self.mean = np.concatenate([z, np.zeros(4)])
         self.covariance = np.diag(np.concatenate([self.size / 10, self.size * 30 / 16]) ** 2)
@@ -32,15 +40,11 @@ class PlainFilter:
         return np.maximum([z[2], z[3], z[2], z[3]], 1.0)
 
     def predict(self, dt: float) -> None:
-        motion = np.eye(8)
-        motion[:4, 4:] = dt * np.eye(4)
-        shake = np.diag((self.size / 20) ** 2 * 30)
-        swerve = np.diag((self.size * 30 / 160) ** 2 * 30)
-        noise = np.block(
-            [[shake * dt + swerve * dt**3 / 3, swerve * dt**2 / 2], [swerve * dt**2 / 2, swerve * dt]],
-        )
+        noise = np.diag(np.concatenate([(self.size / 20) ** 2, (self.size * 30 / 160) ** 2]) * 30)
+        both = expm(np.block([[-self.drift, noise], [np.zeros((8, 8)), self.drift.T]]) * dt)
+        motion = both[8:, 8:].T
         self.mean = motion @ self.mean
-        self.covariance = motion @ self.covariance @ motion.T + noise
+        self.covariance = motion @ self.covariance @ motion.T + motion @ both[:8, 8:]
 
     def update(self, xyxy: Array) -> None:
         look = np.eye(4, 8)
@@ -57,8 +61,8 @@ def boxes(n: int, rng: np.random.Generator) -> Array:
     return np.hstack([corner, corner + rng.uniform(0, 400, (n, 2))])
 
 
-def motion_of(*xyxy: Array) -> BoxMotion:
-    motion = BoxMotion()
+def motion_of(*xyxy: Array, size_fade_seconds: float = np.inf) -> BoxMotion:
+    motion = BoxMotion(size_fade_seconds=size_fade_seconds)
     motion.initiate(np.array(xyxy).reshape(-1, 4))
     return motion
 
@@ -76,13 +80,14 @@ def test_no_boxes_can_be_predicted_updated_and_kept() -> None:
 
 @given(
     seed=st.integers(0, 2**32 - 1),
-    n=st.integers(1, 6),
-    steps=st.lists(st.sampled_from([0.0, 1 / 60, 1 / 30, 0.04, 0.2, 1.0, 3.7]), min_size=1, max_size=12),
+    n=st.integers(1, 3),
+    steps=st.lists(st.sampled_from([0.0, 1 / 60, 1 / 30, 0.04, 0.2, 1.0, 3.7]), min_size=1, max_size=8),
+    fade=FADES,
 )
-def test_it_agrees_with_a_plain_filter_for_each_box(seed: int, n: int, steps: list[float]) -> None:
+def test_it_agrees_with_a_plain_filter_for_each_box(seed: int, n: int, steps: list[float], fade: float) -> None:
     rng = np.random.default_rng(seed)
     start = boxes(n, rng)
-    motion, plain = motion_of(*start), [PlainFilter(box) for box in start]
+    motion, plain = motion_of(*start, size_fade_seconds=fade), [PlainFilter(box, fade) for box in start]
     for dt in steps:
         motion.predict(dt)
         rows = np.flatnonzero(rng.random(n) < 0.7)
@@ -107,11 +112,12 @@ def test_it_agrees_with_a_plain_filter_for_each_box(seed: int, n: int, steps: li
 @given(
     seed=st.integers(0, 2**32 - 1),
     parts=st.lists(st.floats(0, 2, allow_subnormal=False), min_size=1, max_size=8),
+    fade=FADES,
 )
-def test_one_long_step_is_many_short_ones(seed: int, parts: list[float]) -> None:
+def test_one_long_step_is_many_short_ones(seed: int, parts: list[float], fade: float) -> None:
     rng = np.random.default_rng(seed)
     start, seen = boxes(3, rng), boxes(3, rng)
-    once, often = motion_of(*start), motion_of(*start)
+    once, often = (motion_of(*start, size_fade_seconds=fade) for _ in range(2))
     for motion in (once, often):
         motion.predict(0.1)
         motion.update(np.arange(3), seen)
@@ -177,10 +183,11 @@ def test_the_noise_at_30_fps_is_that_of_the_papers() -> None:
 @given(
     seed=st.integers(0, 2**32 - 1),
     steps=st.lists(st.one_of(st.just(0.0), st.floats(1e-6, 1e4)), min_size=1, max_size=30),
+    fade=FADES,
 )
-def test_covariances_stay_symmetric_and_positive(seed: int, steps: list[float]) -> None:
+def test_covariances_stay_symmetric_and_positive(seed: int, steps: list[float], fade: float) -> None:
     rng = np.random.default_rng(seed)
-    motion = motion_of(*boxes(2, rng), np.array([10.0, 10.0, 10.0, 10.0]))
+    motion = motion_of(*boxes(2, rng), np.array([10.0, 10.0, 10.0, 10.0]), size_fade_seconds=fade)
     for dt in steps:
         motion.predict(dt)
         if rng.random() < 0.8:
@@ -213,6 +220,19 @@ def test_a_shrinking_box_ends_at_a_point_and_never_turns_inside_out() -> None:
     x1, y1, x2, y2 = motion.xyxy[0]
     assert x1 == x2
     assert y1 == y2
+
+
+def test_a_box_that_becomes_narrow_stays_a_box_where_the_velocity_of_its_size_fades() -> None:
+    widths = []
+    for fade in (np.inf, 0.15):
+        motion = motion_of(WALK, size_fade_seconds=fade)
+        motion.predict(0.2)
+        motion.update(np.array([0]), np.array([[110.0, 50.0, 130.0, 150.0]]))
+        motion.predict(0.2)
+        x1, _, x2, _ = motion.xyxy[0]
+        widths.append(x2 - x1)
+    assert widths[0] < 5
+    assert widths[1] > 12
 
 
 def test_a_held_box_moves_on_with_its_size() -> None:

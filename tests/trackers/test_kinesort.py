@@ -95,19 +95,17 @@ def test_a_walker_behind_a_pillar_is_known_for_as_long_as_patience_lasts(
     assert ids_of(KineSort(), scene)[-1] == [expected]
 
 
+@pytest.mark.parametrize("step", [FRAME, 0.2], ids=["30 fps", "5 fps"])
+def test_one_missed_frame_costs_nobody_his_id(step: float) -> None:
+    scene = [(t, people((100 + 80 * t, 300), (300 - 80 * t, 420))) for t in every(step, 12)]
+    scene[7] = (scene[7][0], NOBODY)
+    assert ids_of(KineSort(), scene)[8:] == [[1, 2]] * 4
+
+
 def test_who_leaves_and_returns_after_long_is_somebody_new_and_no_id_comes_twice() -> None:
     scene = walk(every(FRAME, 30)) + [(t + 10, table) for t, table in walk(every(FRAME, 30))]
     got = [row[0] for row in ids_of(KineSort(), scene)]
     assert got == [1] * 30 + [NO_TRACK] + [2] * 29
-
-
-def test_who_stops_while_unseen_for_a_moment_is_found_where_he_was_last_seen() -> None:
-    scene = walk(every(FRAME, 30), speed=450.0)
-    last = scene[-1][1]
-    scene += [(t + 30 * FRAME, NOBODY) for t in every(FRAME, 8)]
-    scene += [(t + 38 * FRAME, last) for t in every(FRAME, 5)]
-    assert ids_of(KineSort(), scene)[-1] == [1]
-    assert ids_of(KineSort(Options(recovery_seconds=0)), scene)[-1] == [2]
 
 
 def test_a_jump_of_the_camera_changes_no_ids_if_the_warp_is_told() -> None:
@@ -122,6 +120,29 @@ def test_a_jump_of_the_camera_changes_no_ids_if_the_warp_is_told() -> None:
     assert without is not None
     assert with_it.tolist() == [1, 2]
     assert without.tolist() != [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("score", "boxes"),
+    [(0.9, 2), (0.8, 2), (0.72, 3), (0.66, 4)],
+    ids=["evident", "just evident", "less sure", "just sure"],
+)
+def test_the_less_sure_the_boxes_of_a_newcomer_the_longer_he_waits_for_his_id(score: float, boxes: int) -> None:
+    here, late = (100, 300), (500, 300)
+    scene = [people(here), *[people(here, late, score=[0.95, score])] * 6]
+    got = [ids[-1] for ids in ids_of(KineSort(), zip(every(FRAME, 7), scene, strict=True))][1:]
+    assert got == [NO_TRACK] * (boxes - 1) + [2] * (7 - boxes)
+
+
+def test_people_whom_a_small_detector_is_less_sure_of_get_their_ids_too() -> None:
+    here, there = (100, 300), (500, 300)
+    scene = [people(here, there, score=[0.7, 0.55])] * 60
+    assert ids_of(KineSort(), zip(every(FRAME, 60), scene, strict=True))[-1] == [1, 2]
+
+
+def test_where_only_very_doubtful_boxes_are_seen_there_is_nobody() -> None:
+    scene = [people((100, 300), (500, 300), score=[0.3, 0.4])] * 300
+    assert ids_of(KineSort(), zip(every(FRAME, 300), scene, strict=True))[-1] == [NO_TRACK, NO_TRACK]
 
 
 def test_a_doubtful_box_keeps_somebody_but_starts_nobody() -> None:
@@ -139,6 +160,12 @@ def test_identical_boxes_with_identical_scores_are_one_person_and_the_rest_nobod
     scene = [people((100, 300)), *[people((100, 300), (100, 300), (100, 300))] * 5]
     for ids in ids_of(KineSort(), zip(every(FRAME, 6), scene, strict=True))[1:]:
         assert sorted(ids) == [NO_TRACK, NO_TRACK, 1]
+
+
+def test_with_equal_scores_ids_follow_the_order_of_the_rows() -> None:
+    centres = [(100.0 * i, 300.0) for i in (3, 1, 2, 0)]
+    scene = [(t, people(*centres, score=0.7)) for t in every(FRAME, 3)]
+    assert ids_of(KineSort(), scene) == [[1, 2, 3, 4]] * 3
 
 
 def test_people_of_different_classes_are_never_the_same() -> None:
@@ -223,10 +250,10 @@ def test_both_solvers_give_the_same_ids(seed: int) -> None:
     assert ids_of(KineSort(Options(solver="munkres")), scene) == ids_of(KineSort(), scene)
 
 
-def hidden_walkers(seed: int, count: int, frames: int) -> Iterator[tuple[float, Instances, np.ndarray]]:
+def hidden_walkers(seed: int, count: int, times: list[float]) -> Iterator[tuple[float, Instances, np.ndarray]]:
     """Walkers as a detector sees them: noise, misses, who is behind is cut short of score; and who is who."""
     walkers, rng = Walkers(count, 1280, 720, seed), np.random.default_rng(seed + 100)
-    for t in every(FRAME, frames):
+    for t in times:
         truth = walkers.truth(t)
         boxes, joints = truth.xyxy.astype(np.float64), np.asarray(truth.keypoints, np.float64)
         nearer = boxes[None, :, 3] > boxes[:, None, 3]
@@ -248,9 +275,9 @@ def hidden_walkers(seed: int, count: int, frames: int) -> Iterator[tuple[float, 
         ), kept  # fmt: skip
 
 
-def switches(seed: int, *, with_pose: bool) -> int:
+def switches(seed: int, times: list[float], *, with_pose: bool) -> int:
     tracker, last, total = KineSort(), dict[int, int](), 0
-    for t, table, who in hidden_walkers(seed, 6, 300):
+    for t, table, who in hidden_walkers(seed, 6, times):
         seen = table if with_pose else Instances.of(table.xyxy, table.score)
         for person, track in zip(who.tolist(), ids_of(tracker, [(t, seen)])[0], strict=True):
             if track != NO_TRACK:
@@ -259,11 +286,16 @@ def switches(seed: int, *, with_pose: bool) -> int:
     return total
 
 
+# Measured: 11 and 46; 154 and 207, where most are people who come back after they were hidden, as somebody new.
 @pytest.mark.slow
-def test_with_their_poses_people_who_cross_switch_at_most_half_as_often() -> None:
-    with_pose, without = (sum(switches(seed, with_pose=pose) for seed in range(10)) for pose in (True, False))
+@pytest.mark.parametrize(
+    ("times", "share"),
+    [pytest.param(every(FRAME, 300), 0.5, id="30 fps"), pytest.param(every(0.2, 150), 0.85, id="5 fps")],
+)
+def test_with_their_poses_people_who_cross_switch_less_often(times: list[float], share: float) -> None:
+    with_pose, without = (sum(switches(seed, times, with_pose=pose) for seed in range(5)) for pose in (True, False))
     assert without > 20
-    assert with_pose <= without / 2
+    assert with_pose <= share * without
 
 
 def test_at_one_place_the_pose_decides() -> None:
@@ -363,13 +395,13 @@ def test_a_doubted_box_and_a_steady_walker_move_the_belief_less() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"high_score": 0.9}, "scores must rise"),
+        ({"low_score": 0.9}, "low_score must not be above high_score"),
         ({"match_likeness": 1.5}, "less than or equal to 1"),
         ({"growth": -1}, "greater than or equal to 0"),
         ({"patience_seconds": float("inf")}, "finite"),
         ({"pose_weigth": 1}, "Extra inputs"),
     ],
-    ids=["high above new", "likeness above 1", "shrinking", "endless patience", "misspelt"],
+    ids=["low above high", "likeness above 1", "shrinking", "endless patience", "misspelt"],
 )
 def test_wrong_options_are_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError, match=message):

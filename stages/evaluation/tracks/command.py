@@ -32,7 +32,7 @@ def track(  # noqa: PLR0913 - the arguments of a command are its options
         Path, typer.Argument(metavar="DIR", help="Of sequences: NAME/seqinfo.ini, NAME/det/det.txt, NAME/gt/gt.txt.")
     ],
     *,
-    tracker: Annotated[str, typer.Option(metavar="NAME", help="Which one.")] = "bytetrack",
+    tracker: Annotated[str, typer.Option(metavar="NAME", help="Which one.")] = "kinesort",
     sequences: Annotated[str | None, typer.Option(metavar="A,B", help="Only these. [default: all]")] = None,
     every: Annotated[int, typer.Option(min=1, help="Show the tracker only each so many-th frame.")] = 1,
     camera_motion: Annotated[
@@ -42,6 +42,12 @@ def track(  # noqa: PLR0913 - the arguments of a command are its options
     options: Annotated[
         list[str] | None, typer.Option("--option", "-o", metavar="NAME=VALUE", help="Set an option of the tracker.")
     ] = None,
+    refine: Annotated[
+        bool, typer.Option("--refine", help="Refine the tracks with hindsight, as for recordings.")
+    ] = False,
+    refine_options: Annotated[
+        list[str] | None, typer.Option("--refine-option", metavar="NAME=VALUE", help="Set an option of refinement.")
+    ] = None,
     as_json: Annotated[
         str | None, typer.Option("--json", metavar="OUT.json", help="Write all figures; `-`: to stdout, and only them.")
     ] = None,
@@ -50,25 +56,28 @@ def track(  # noqa: PLR0913 - the arguments of a command are its options
 
     **Examples**
 
-    `kinestream evaluate track MOT17/train --tracker bytetrack`
+    `kinestream evaluate track MOT17/train --tracker kinesort`
 
     `kinestream evaluate track MOT17/train --sequences MOT17-09-FRCNN --every 6 -o patience_seconds=3`
+
+    `kinestream evaluate track MOT17/train --tracker kinesort --refine`
 
     Detections are those of the folder, so only the tracker is measured. Ground truth of MOT16 and later is
     pre-processed as the benchmark does. Exit code: 0 measured, 1 something failed, 2 an option or a file is wrong.
     """
     from stages.evaluation.tracks.run import Protocol, run  # noqa: PLC0415 - every command would wait for SciPy
-    from stages.tracking.asked import asked_tracker  # noqa: PLC0415
+    from stages.tracking.asked import asked_refinement, asked_tracker  # noqa: PLC0415
     from stages.tracking.sequences import find_sequences  # noqa: PLC0415
 
     with reported():
         _see_that_it_can_be_written(as_json)
         asked = asked_tracker(tracker, options or ())
+        refinement = asked_refinement(refine_options or (), wanted=refine)
         videos = find_sequences(folder, [name for name in (sequences or "").split(",") if name])
         protocol = Protocol(every, camera_motion is CameraMotionFrom.FILE, min_score)
         total = sum(len(range(0, video.frames, every)) for video in videos)
         with progress(total, quiet=as_json == _STDOUT) as watch:
-            report = run(asked, videos, protocol, watch)
+            report = run(asked, videos, protocol, watch, refinement)
         if as_json == _STDOUT:
             typer.echo(json.dumps(report, indent=2))
             return
@@ -95,7 +104,8 @@ def _show(report: Mapping[str, Any]) -> None:
     protocol = report["protocol"]
     motion = "told how the camera moved" if protocol["camera_motion"] else "not told how the camera moved"
     shown = f"every {protocol['every']}. frame, " if protocol["every"] > 1 else ""
-    typer.echo(f"{report['tracker']['kind']}, {motion}; {shown}{protocol['frames']} frames")
+    refined = "" if report["refinement"] is None else "refined, "
+    typer.echo(f"{report['tracker']['kind']}, {refined}{motion}; {shown}{protocol['frames']} frames")
 
 
 def _cells(figures: Mapping[str, float]) -> list[str]:

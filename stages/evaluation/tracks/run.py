@@ -10,8 +10,9 @@ from pipeline.registry import EXTRAS
 from pipeline.types import NO_TRACK, Instances
 from stages.tracking.asked import AskedTracker
 from stages.tracking.mot import PEDESTRIAN, Rows
-from stages.tracking.replay import Tape, replay
+from stages.tracking.replay import Tape, refined, replay
 from stages.tracking.sequences import Sequence as Video
+from trackers.refinement import RefinementOptions
 
 __all__ = ["Protocol", "Watch", "need_the_counter", "run"]
 
@@ -49,7 +50,13 @@ def need_the_counter() -> None:
         raise MissingPackage(msg) from error
 
 
-def run(asked: AskedTracker, videos: Sequence[Video], protocol: Protocol, watch: Watch) -> dict[str, Any]:
+def run(
+    asked: AskedTracker,
+    videos: Sequence[Video],
+    protocol: Protocol,
+    watch: Watch,
+    refinement: RefinementOptions | None = None,
+) -> dict[str, Any]:
     """Track each sequence with a tracker of its own, and measure.
 
     Args:
@@ -57,6 +64,7 @@ def run(asked: AskedTracker, videos: Sequence[Video], protocol: Protocol, watch:
         videos: At least one.
         protocol: How.
         watch: Told of every frame.
+        refinement: Refine the tracks with hindsight; None: measure them as they came.
 
     Returns:
         Figures by sequence and combined, and settings: plain values, for JSON.
@@ -71,7 +79,7 @@ def run(asked: AskedTracker, videos: Sequence[Video], protocol: Protocol, watch:
     tapes = [_tape(video, protocol) for video in videos]  # a file that is wrong shows before anything is tracked
     counts, spent = {}, {}
     for video, tape in zip(videos, tapes, strict=True):
-        tracks, seconds = _track(asked, video, tape, watch)
+        tracks, seconds = _track(asked, video, tape, watch, refinement)
         counts[video.name] = count(video.name, [video.truth.of(frame) for frame in tape.shown], tracks)
         spent[video.name] = (len(tracks), seconds)
     every = {name: figures(counted) | {"updates_per_second": _rate(*spent[name])} for name, counted in counts.items()}
@@ -80,6 +88,7 @@ def run(asked: AskedTracker, videos: Sequence[Video], protocol: Protocol, watch:
         "combined": figures(combine(counts)) | {"updates_per_second": _rate(frames, seconds)},
         "sequences": every,
         "tracker": {"kind": asked.kind, "options": asked.options.model_dump(mode="json")},
+        "refinement": None if refinement is None else refinement.model_dump(mode="json"),
         "protocol": protocol._asdict() | {"frames": frames},
     }
 
@@ -92,10 +101,12 @@ def _tape(video: Video, protocol: Protocol) -> Tape:
     return Tape(shown, video.frames, video.frames_per_second, protocol.every, warps)
 
 
-def _track(asked: AskedTracker, video: Video, tape: Tape, watch: Watch) -> tuple[list[Rows], float]:
-    """Give the rows of each frame that was shown, and the seconds that the tracker took for all of them."""
+def _track(
+    asked: AskedTracker, video: Video, tape: Tape, watch: Watch, refinement: RefinementOptions | None
+) -> tuple[list[Rows], float]:
+    """Give the rows of each frame that was shown, and the seconds that it took for all of them."""
     tracks, seconds, drop_odd = [], 0.0, bool((video.truth.class_id != PEDESTRIAN).any())
-    for shown in replay(asked.make(), tape):
+    for shown in refined(replay(asked.make(), tape), tape, refinement):
         tracks.append(_rows(shown.frame, shown.tracked, drop_odd=drop_odd))
         seconds += shown.seconds
         watch(video.name, 1)

@@ -72,7 +72,7 @@ def test_perfect_tracks_of_perfect_detections_are_perfect(benchmark: Benchmark) 
         assert (figures["IDSW"], figures["FP"], figures["FN"]) == (0, 0, 0)
         assert figures["updates_per_second"] > 10
     assert report["protocol"] == {"every": 1, "camera_motion": False, "min_score": 0.1, "frames": 2 * FRAMES}
-    assert report["tracker"]["options"]["patience_seconds"] == 2.0
+    assert report["tracker"]["options"]["patience_seconds"] == 1.5
 
 
 def test_a_sequence_where_nobody_is_found_counts_as_missed(benchmark: Benchmark) -> None:
@@ -110,6 +110,20 @@ def test_wide_and_tiny_boxes_are_left_out_where_benchmarks_do_it(benchmark: Benc
     with_a_car = benchmark.path("first", "gt/gt.txt").read_text() + "1,77,0,0,5,5,0,3,1\n"
     benchmark.write("first", "gt/gt.txt", with_a_car)
     assert benchmark.report("--sequences", "first")["combined"]["FP"] == 0
+
+
+def test_refined_tracks_are_measured_with_their_gaps_filled(benchmark: Benchmark) -> None:
+    half = rows(lambda person, frame, _: "" if frame in {7, 8, 9} else f"{frame},-1,{100 * person},9,40,100,0.9")
+    benchmark.write("first", "det/det.txt", "\n".join(line for line in half.splitlines() if line))
+    truth = rows(lambda person, frame, _: f"{frame},{person},{100 * person},9,40,100,1,1,1")
+    benchmark.write("first", "gt/gt.txt", truth)
+    online = benchmark.report("--sequences", "first")
+    assert online["refinement"] is None
+    assert online["combined"]["FN"] > 0
+    refined = benchmark.report("--sequences", "first", "--refine", "--refine-option", "min_seconds=0.1")
+    assert refined["refinement"]["min_seconds"] == 0.1
+    assert refined["combined"]["HOTA"] == pytest.approx(1)
+    assert refined["protocol"] == online["protocol"]
 
 
 def test_doubtful_detections_are_not_shown(benchmark: Benchmark) -> None:
@@ -160,7 +174,7 @@ def test_people_read_a_row_a_sequence_and_one_for_all(benchmark: Benchmark, tmp_
     assert header.split("\t")[:5] == ["sequence", "HOTA", "DetA", "AssA", "IDF1"]
     assert [line.split("\t")[0] for line in (first, second, together)] == ["first", "second", "all together"]
     assert first.split("\t")[1] == "100.00"
-    assert about == "bytetrack, not told how the camera moved; 80 frames"
+    assert about == "kinesort, not told how the camera moved; 80 frames"
     assert json.loads(out.read_text())["combined"]["IDSW"] == 0
 
 

@@ -40,6 +40,18 @@ def test_people_of_a_file_get_identities(detections: Path, tmp_path: Path) -> No
     assert list(tmp_path.glob("*.part")) == []
 
 
+def test_refined_the_gap_is_filled_and_the_beginning_is_there(detections: Path, tmp_path: Path) -> None:
+    out = tmp_path / "tracks.txt"
+    result = track(detections, "--out", out, "--fps", 10, "--refine")
+    assert result.exit_code == 0, result.output
+    assert "2 people, 40 boxes out of 37 found, 20 frames" in result.output
+    rows = read_rows(out)
+    assert rows.frame.tolist() == [frame for frame in range(1, 21) for _ in range(2)]
+    assert rows.score[rows.frame == 8].tolist() == pytest.approx([0.2, 0.2])
+    result = track(detections, "--out", out, "--fps", 10, "--refine", "--refine-option", "gap_seconds=0.2")
+    assert "36 boxes out of 37 found" in result.output
+
+
 def test_fps_makes_frames_into_time(detections: Path, tmp_path: Path) -> None:
     """Three frames are 0.3 s at 10 frames a second, and 3 s at 1."""
     people = []
@@ -81,6 +93,11 @@ def test_warps_of_a_file_are_told(tmp_path: Path) -> None:
         pytest.param(["--out", "/gone/tracks.txt"], "is in '/gone', which does not exist", id="no folder"),
         pytest.param(["--out", "/"], "is a folder", id="a folder"),
         pytest.param(["--camera-motion", "/gone.txt"], "cannot read the camera motion", id="no warps"),
+        pytest.param(["--refine-option", "gap_seconds=1"], "that is not done; add --refine", id="no refinement"),
+        pytest.param(["--refine", "--refine-option", "gap=1"], "unknown option 'gap'", id="refinement's option"),
+        pytest.param(
+            ["--refine", "--refine-option", "gap"], "--refine-option must be NAME=VALUE", id="no value for it"
+        ),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_written(

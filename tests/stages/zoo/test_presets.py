@@ -21,7 +21,7 @@ def test_a_preset_is_checked_without_its_weights(
     config.write_text(f"preset: {name}\nsources: [synthetic]\nrun: {{out: {tmp_path / 'out'}}}\n")
     done = CliRunner().invoke(app, ["check", str(config)])
     assert done.exit_code == 0, done.output
-    words = "source synthetic detect ultralytics pose hrnet track bytetrack sink jsonl sink video fits together"
+    words = "source synthetic detect ultralytics pose hrnet track kinesort sink jsonl sink video fits together"
     assert " ".join(done.stdout.split()) == words
     assert not own_cache.exists()
 
