@@ -62,7 +62,8 @@ class PoseEstimator(Plugin):
         single_person: Take the whole picture as the box of one person; no detector is loaded.
         max_batch_size: How many people go through the network at once, at most.
         flip_test: Look at each person a second time, mirrored: a little more exact, for twice the time.
-        decoding: From a heat map to a joint: `quarter` (as the official results), `dark` or `plain`.
+        decoding: From a heat map to a joint: `quarter` (as the official results), `dark` or `plain`. None: as the
+            weights were trained, else `quarter`.
         return_heatmaps: `predict` gives pairs (people, heat maps).
         device: `auto`, `cpu`, `cuda`, `cuda:1` or `cuda:0,1`; of both networks.
         engine: `auto`, `torch`, `openvino`, `onnxruntime` or `tensorrt`; of the pose network.
@@ -84,7 +85,7 @@ class PoseEstimator(Plugin):
         single_person: bool = False,
         max_batch_size: int = 32,
         flip_test: bool = False,
-        decoding: Literal["quarter", "dark", "plain"] = "quarter",
+        decoding: Literal["quarter", "dark", "plain"] | None = None,
         return_heatmaps: bool = False,
         device: str = "auto",
         engine: str = "auto",

@@ -6,7 +6,7 @@ Estimation", CVPR 2020, section 3.2): for networks that are read with `decoding:
 udp    the same, and the grid lies in the picture by another rule (Huang et al., CVPR 2020; `regions.to_input`)
 """
 
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +15,13 @@ from pydantic import Field, PositiveInt, field_validator
 from pipeline import plugin
 from pipeline.errors import ConfigError
 from stages.poses.networks.sizes import HEATMAP_STRIDE, check_size
+from stages.poses.networks.trained import Encoding
 from stages.topdown.heads import HeatmapHead
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Encoding", "TargetOptions", "draw", "is_drawn"]
-
-Encoding = Literal["plain", "dark", "udp"]
+__all__ = ["TargetOptions", "draw", "is_drawn"]
 
 _DEVIATIONS: Final = 3
 """So far a Gaussian reaches."""

@@ -2,7 +2,7 @@
 
     commands    the command line; asked: the model it names; data: the data set it names; run: all together
     measure     what a data set is: coco (with average_precision), mpii (with pckh)
-    people      COCO files, heads: the sizes that PCKh needs, reading: JSON files, checked
+    people      COCO files (categories: whose joints), heads: the sizes that PCKh needs, reading: JSON files, checked
     pictures    which are looked at, and reading them ahead of the model; look: through the model
     scoring     the score that poses of given boxes are ranked by, and OKS-NMS
 

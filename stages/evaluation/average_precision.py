@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from pipeline.errors import MissingPackage
 from pipeline.registry import EXTRAS
-from pipeline.skeletons import COCO_17
 from stages.evaluation.measure import Metrics
 from stages.evaluation.people import Person, Truth
 
@@ -52,7 +51,7 @@ def average_precision(truth: Truth, image_ids: Sequence[int], results: Sequence[
     annotated = COCO(_tree(truth, image_ids), print_function=logger.debug)
     found = annotated.loadRes([dict(result) for result in results])  # it adds fields of its own
     count = COCOeval_faster(
-        annotated, found, iouType="keypoints", print_function=logger.debug, kpt_oks_sigmas=list(COCO_17.sigmas)
+        annotated, found, iouType="keypoints", print_function=logger.debug, kpt_oks_sigmas=list(truth.skeleton.sigmas)
     )
     count.evaluate()
     count.accumulate()

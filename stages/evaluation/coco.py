@@ -1,4 +1,4 @@
-"""COCO keypoints: poses of given boxes, or of a model that finds people by itself, measured by AP."""
+"""Keypoints in COCO's form, of any joints: poses of given boxes, or of a model that finds people, measured by AP."""
 
 from collections import Counter
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.skeletons import COCO_17, Skeleton
+from pipeline.skeletons import COCO_17
 from pipeline.types import Instances
 from stages.evaluation.average_precision import average_precision, need_the_counter
 from stages.evaluation.measure import Measure, Metrics
@@ -39,9 +39,7 @@ class CocoKeypoints(Measure):
         MissingPackage: What counts AP is not installed.
     """
 
-    title: ClassVar[str] = "COCO keypoints"
     digits: ClassVar[int] = 3
-    skeleton: ClassVar[Skeleton] = COCO_17
 
     def __init__(
         self,
@@ -55,6 +53,8 @@ class CocoKeypoints(Measure):
         """Choose the pictures, and the boxes in them."""
         need_the_counter()
         self._truth, self._detections, self._finds_people = truth, detections, finds_people
+        self.skeleton = truth.skeleton
+        self.title = "COCO keypoints" if truth.skeleton == COCO_17 else f"keypoints of '{truth.category.name}'"
         self._aspect, self._padding = _ASPECT, _PADDING
         self._results: list[dict[str, Any]] = []
         every = [Picture(image.id, folder / image.file_name, self._people(image)) for image in truth.images]
@@ -67,7 +67,7 @@ class CocoKeypoints(Measure):
         super().meet(model)
         if (wanted := getattr(model, "input", None)) is not None:
             self._aspect = wanted.width / wanted.height
-        self._padding = getattr(getattr(model, "options", None), "padding", _PADDING)
+        self._padding = getattr(model, "padding", _PADDING)
 
     def add(self, picture: Picture, poses: Instances) -> None:
         """Rank the poses of one picture, and leave out those that say what a better one said."""
@@ -77,7 +77,7 @@ class CocoKeypoints(Measure):
         score, kept = poses.score.astype(np.float64), np.arange(len(poses))
         if not self._finds_people:
             score = rescore(poses.score, poses.keypoint_score)
-            kept = oks_nms(poses.keypoints, score, self._areas(poses.xyxy), COCO_17.sigmas)
+            kept = oks_nms(poses.keypoints, score, self._areas(poses.xyxy), self.skeleton.sigmas)
         self.counts["poses"] += len(kept)
         self.counts["poses_left_out_by_oks_nms"] += len(poses) - len(kept)
         if poses.predicted is not None:

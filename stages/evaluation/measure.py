@@ -1,5 +1,6 @@
 """What a data set is to the command: pictures to look at, and a measure of the poses found in them."""
 
+import logging
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
@@ -12,6 +13,8 @@ from stages.evaluation.pictures import Picture
 
 __all__ = ["Measure", "Metrics"]
 
+_log = logging.getLogger(__name__)
+
 Metrics = dict[str, float | None]
 """Name -> value; None where the data set has nobody to measure it on."""
 
@@ -19,10 +22,12 @@ Metrics = dict[str, float | None]
 class Measure(ABC):
     """A data set, and how poses are measured on it: `meet` the model, `add` each picture's poses, ask for `metrics`."""
 
-    title: ClassVar[str]
     digits: ClassVar[int]
     """How many digits after the point are shown to people."""
-    skeleton: ClassVar[Skeleton]
+
+    title: str
+    """What is measured: `COCO keypoints`."""
+    skeleton: Skeleton
     """The joints that are annotated."""
 
     pictures: Sequence[Picture]
@@ -35,10 +40,21 @@ class Measure(ABC):
     def meet(self, model: object) -> None:
         """See that an open model fits, before anything is run.
 
+        Other names of as many joints are a warning: the same joints may be called otherwise, and most files of networks
+        do not name theirs. The same names in another order are another order of joints.
+
         Raises:
             ConfigError: It finds other joints than those that are annotated.
         """
-        self.check_joints(getattr(model, "skeleton", None))  # a model that does not say shows it in its first table
+        skeleton: Skeleton | None = getattr(model, "skeleton", None)
+        self.check_joints(skeleton)
+        if skeleton is None or skeleton.joints == self.skeleton.joints:
+            return  # a model that does not say shows it in its first table
+        names = f"finds {', '.join(skeleton.joints)}; annotated are {', '.join(self.skeleton.joints)}"
+        if {*skeleton.joints} == {*self.skeleton.joints}:
+            msg = f"the model has the joints of the annotations in another order: it {names}; give one of their order"
+            raise ConfigError(msg)
+        _log.warning("joints are measured by their place, for their names differ: the model %s", names)
 
     def check_joints(self, skeleton: Skeleton | None) -> None:
         """See that joints are those that are annotated.

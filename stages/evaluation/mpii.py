@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import BaseModel, Field, FiniteFloat, TypeAdapter
 
 from pipeline.errors import ConfigError
-from pipeline.skeletons import MPII_16, Skeleton
+from pipeline.skeletons import MPII_16
 from pipeline.types import Instances
 from stages.evaluation.heads import Heads, heads_from_file
 from stages.evaluation.measure import Measure, Metrics
@@ -82,9 +82,10 @@ class MpiiPeople(Measure):
         ConfigError: Pictures or sizes of heads are missing, or do not belong to these annotations.
     """
 
-    title: ClassVar[str] = "MPII PCKh, per cent"
     digits: ClassVar[int] = 1
-    skeleton: ClassVar[Skeleton] = MPII_16
+
+    title = "MPII PCKh, per cent"
+    skeleton = MPII_16
 
     def __init__(
         self, people: Sequence[Person], folder: Path, head_boxes: Path | None = None, *, most: int | None = None

@@ -7,28 +7,19 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, Field, FiniteFloat, TypeAdapter
 
 from pipeline.errors import ConfigError
-from pipeline.skeletons import COCO_17
+from pipeline.skeletons import Skeleton
 from pipeline.types import Instances
+from stages.evaluation.categories import VALUES_A_JOINT, Category, category_with_joints, skeleton_in
 from stages.evaluation.reading import Box, checked, read_json
 
-__all__ = ["Category", "Detections", "Image", "Person", "Truth", "read_detections", "truth_boxes", "truth_of"]
-
-_VALUES_A_JOINT: Final = 3
-"""x, y, and whether the joint is not labelled (0), hidden (1) or visible (2)."""
-
-
-class Category(BaseModel):
-    """A kind of object."""
-
-    id: int
-    name: str
-    keypoints: list[str] = []
+__all__ = ["Detections", "Image", "Person", "Truth", "clipped_boxes", "read_detections", "truth_boxes", "truth_of"]
 
 
 class Image(BaseModel):
@@ -72,6 +63,8 @@ class Truth:
 
     category: Category
     """What a person is called in it."""
+    skeleton: Skeleton
+    """The joints that are annotated."""
     images: Sequence[Image]
     people: Mapping[int, Sequence[Person]]
     """Image id -> the people in it, crowds and people without joints too."""
@@ -95,19 +88,20 @@ def truth_of(tree: object, path: Path) -> Truth:
         path: Where it lies, for messages.
 
     Raises:
-        ConfigError: It is damaged, holds no person with joints, or joints that are not those of COCO.
+        ConfigError: It is damaged, holds no person with joints, or people of other joints than its category names.
     """
     file = checked(TypeAdapter(_File), tree, path)
-    category = _person(file.categories, path)
+    category = category_with_joints(file.categories, path)
+    own = [(place, person) for place, person in enumerate(file.annotations) if person.category_id == category.id]
+    skeleton = skeleton_in(category, (person.keypoints for _, person in own), path)
     people: dict[int, list[Person]] = defaultdict(list)
-    for place, person in enumerate(file.annotations):
-        if person.category_id == category.id:
-            people[person.image_id].append(_with_joints(person, place, path))
+    for place, person in own:
+        people[person.image_id].append(_with_joints(person, len(skeleton), f"'{path}', annotations.{place}"))
     if not any(person.num_keypoints for row in people.values() for person in row):
         msg = f"'{path}' has no person with joints: give the file of person keypoints (person_keypoints_val2017.json)"
         raise ConfigError(msg)
     _check_ids(file.images, people, path)
-    return Truth(category, file.images, people)
+    return Truth(category, skeleton, file.images, people)
 
 
 def _check_ids(images: Sequence[Image], people: Mapping[int, object], path: Path) -> None:
@@ -120,42 +114,47 @@ def _check_ids(images: Sequence[Image], people: Mapping[int, object], path: Path
         raise ConfigError(msg)
 
 
-def _person(categories: Sequence[Category], path: Path) -> Category:
-    found = [category for category in categories if category.name == "person"]
-    if len(found) != 1:
-        names = ", ".join(category.name for category in categories[:5]) or "none"
-        msg = f"'{path}' must have one category 'person', got {len(found)} among its categories: {names}"
-        raise ConfigError(msg)
-    return found[0]
-
-
-def _with_joints(person: Person, place: int, path: Path) -> Person:
-    """Fill in what may be left out: joints of a crowd, and their count."""
-    joints = person.keypoints or [0.0] * len(COCO_17) * _VALUES_A_JOINT
-    if len(joints) != len(COCO_17) * _VALUES_A_JOINT:
+def _with_joints(person: Person, count: int, where: str) -> Person:
+    """Fill in what may be left out: joints of a crowd, and how many are labelled."""
+    joints = person.keypoints or [0.0] * count * VALUES_A_JOINT
+    if len(joints) != count * VALUES_A_JOINT:
         msg = (
-            f"'{path}', annotations.{place}: got {len(joints) / _VALUES_A_JOINT:g} joints, expected the"
-            f" {len(COCO_17)} of {COCO_17.name}; no other joints can be measured in COCO's form"
+            f"{where}: got {len(joints) / VALUES_A_JOINT:g} joints, expected the {count} of its category, of"
+            f" {VALUES_A_JOINT} numbers each"
         )
         raise ConfigError(msg)
-    labelled = sum(flag > 0 for flag in joints[2::_VALUES_A_JOINT])
-    count = labelled if person.num_keypoints is None else person.num_keypoints
-    return person.model_copy(update={"keypoints": joints, "num_keypoints": count})
+    labelled = sum(flag > 0 for flag in joints[2::VALUES_A_JOINT])
+    found = labelled if person.num_keypoints is None else person.num_keypoints
+    return person.model_copy(update={"keypoints": joints, "num_keypoints": found})
 
 
 def truth_boxes(people: Sequence[Person], image: Image) -> Instances:
     """Give the boxes of the annotated people, as the official evaluation cuts them to the picture; scores are 1.
 
-    Nobody looks at crowds, at people without joints, or at outlines without area. A box from x1, w wide, ends at
-    min(width - 1, x1 + max(0, w - 1)): the last pixel that belongs to it, unlike a detector's box.
+    Nobody looks at crowds, at people without joints, at outlines without area, or outside the picture.
     """
     kept = [person for person in people if not person.iscrowd and person.area > 0 and max(person.keypoints) > 0]
-    x, y, width, height = np.array([person.bbox for person in kept], np.float64).reshape(-1, 4).T
-    x1, y1 = np.maximum(x, 0), np.maximum(y, 0)
-    x2 = np.minimum(image.width - 1, x1 + np.maximum(width - 1, 0))
-    y2 = np.minimum(image.height - 1, y1 + np.maximum(height - 1, 0))
-    boxes = np.stack([x1, y1, x2, y2], axis=1)[(x2 >= x1) & (y2 >= y1)]
-    return Instances.of(boxes, np.ones(len(boxes)))
+    boxes = clipped_boxes([person.bbox for person in kept], [(image.width, image.height)] * len(kept))
+    inside = boxes[(boxes[:, :2] <= boxes[:, 2:]).all(axis=1)]
+    return Instances.of(inside, np.ones(len(inside)))
+
+
+def clipped_boxes(xywh: ArrayLike, sizes: ArrayLike) -> NDArray[np.float64]:
+    """Cut annotated boxes to their pictures, as the official code does (lib/dataset/coco.py of HRNet).
+
+    A box from x1, w wide, ends at min(width - 1, x1 + max(0, w - 1)): the last pixel that belongs to it, unlike a
+    detector's box. One that begins left of the picture is moved, not cut: it keeps its width.
+
+    Args:
+        xywh: (x, y, width, height), pixels, shape (n, 4).
+        sizes: (width, height) of the picture of each, shape (n, 2).
+
+    Returns:
+        (x1, y1, x2, y2), shape (n, 4). A box beyond its picture ends before it begins.
+    """
+    boxes, last = np.asarray(xywh, np.float64).reshape(-1, 4), np.asarray(sizes, np.float64).reshape(-1, 2) - 1
+    low = np.maximum(boxes[:, :2], 0)
+    return np.concatenate([low, np.minimum(last, low + np.maximum(boxes[:, 2:] - 1, 0))], axis=1)
 
 
 def read_detections(path: Path, truth: Truth, min_score: float = 0.0) -> Detections:

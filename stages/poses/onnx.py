@@ -38,11 +38,6 @@ class OnnxPose(TopDown):
     options: Options
     expects: ClassVar[str] = "one (1, joints, rows, columns), or two, (1, joints, columns) and (1, joints, rows)"
 
-    @property
-    def udp(self) -> bool:
-        """Whether the network was trained with unbiased data processing (UDP)."""
-        return self.options.udp
-
     def load(self) -> Network:
         """Read what the file says about its input.
 
@@ -62,7 +57,7 @@ class OnnxPose(TopDown):
             )
             raise ConfigError(msg)
         form = InputFormat(width, height, self.options.mean, self.options.std, self.options.channels)
-        return Network(path.name, Model(path, form))
+        return Network(path.name, Model(path, form), udp=self.options.udp)
 
     def read_head(self, network: Network, shapes: Shapes) -> Head:
         """Tell heat maps from SimCC; see `TopDown.read_head`."""
@@ -81,7 +76,7 @@ class OnnxPose(TopDown):
                 "the image_size that it was made for"
             )
             raise WeightsError(msg)
-        self.take_joints(joints)
+        self.take_joints(network, joints)
         return SimccHead(
             joints, self.input.width, self.input.height, columns / self.input.width, self.skeleton.mirrored
         )

@@ -15,15 +15,17 @@ from pipeline.types import Frame, Instances
 from stages.engines import open_engines
 from stages.engines.base import Engine, InputFormat, Model
 from stages.poses.base import PoseModel
+from stages.poses.networks.trained import Trained
 from stages.topdown.choose import choose_path
 from stages.topdown.heads import Head, HeatmapHead, SimccHead
+from stages.topdown.heatmaps import Decoding
 from stages.topdown.options import TopDownOptions
 from stages.topdown.people import Seen, look_at
 
 if TYPE_CHECKING:
     from stages.topdown.paths import LookPath
 
-__all__ = ["Network", "Shapes", "TopDown"]
+__all__ = ["Network", "Shapes", "TopDown", "trained_network"]
 
 _log = logging.getLogger(__name__)
 
@@ -36,8 +38,24 @@ class Network(NamedTuple):
     name: str
     """For people to read: `HRNet-W32`."""
     model: Model
-    joints: int | None = None
-    """How many it finds; None if only its output tells."""
+    skeleton: Skeleton | None = None
+    """The joints it finds; None if only their number in its output tells."""
+    udp: bool = False
+    """It was trained with unbiased data processing (UDP)."""
+    sigma: float | None = None
+    """Deviation of the Gaussians that it was trained to draw, cells; None: as usual."""
+    decoding: Decoding = "quarter"
+    """How joints are read where the options do not say."""
+    padding: float = 1.25
+    """Room around boxes where the options do not say."""
+
+
+def trained_network(name: str, model: Model, trained: Trained) -> Network:
+    """Describe a network of which it is known what it was trained with."""
+    return Network(
+        name, model, trained.skeleton, udp=trained.udp, sigma=trained.sigma, decoding=trained.decoding,
+        padding=trained.padding,
+    )  # fmt: skip
 
 
 class TopDown(PoseModel):
@@ -51,6 +69,8 @@ class TopDown(PoseModel):
     """What the network sees; known once it is open."""
     skeleton: Skeleton
     """Which joints it finds; known once it is open."""
+    padding: float
+    """Factor on both sides of a box; known once it is open."""
 
     def __init__(self, options: TopDownOptions) -> None:
         """Keep the options."""
@@ -70,11 +90,6 @@ class TopDown(PoseModel):
             ConfigError: They contradict an option.
         """
 
-    @property
-    def udp(self) -> bool:
-        """Whether the network was trained with unbiased data processing (UDP)."""
-        return False
-
     def open(self) -> None:
         """Load the weights, make the engines ready, and let each of them see a black picture.
 
@@ -85,11 +100,12 @@ class TopDown(PoseModel):
         """
         network = self.load()
         self.input = network.model.input
-        if network.joints is not None:
-            self.take_joints(network.joints)
+        self.padding = self.options.padding or network.padding
+        if network.skeleton is not None:
+            self.take_joints(network, len(network.skeleton))
         self._engines = list(open_engines(network.model, self.options, self.options.max_batch))
         self._head = self.read_head(network, self._first_look(network))
-        self._path = choose_path(self._engines, self._head, flip_test=self.options.flip_test, udp=self.udp)
+        self._path = choose_path(self._engines, self._head, flip_test=self.options.flip_test, udp=network.udp)
         size, engines = f"{self.input.height}x{self.input.width}", ", ".join(map(str, self._engines))
         self.description = f"{network.name} {size} (height x width), {self.skeleton.name}, {engines}"
         _log.info("%s", self.description)
@@ -131,26 +147,32 @@ class TopDown(PoseModel):
         """
         if len(shapes) != 1 or len(shapes[0]) != 4:
             raise WeightsError(self.no_pose_network(network, shapes))
-        self.take_joints(shapes[0][1])
-        return HeatmapHead(len(self.skeleton), self.skeleton.mirrored, self.options.decoding, self.udp)
+        self.take_joints(network, shapes[0][1])
+        decoding = self.options.decoding or network.decoding
+        return HeatmapHead(len(self.skeleton), self.skeleton.mirrored, decoding, network.udp, network.sigma)
 
-    def take_joints(self, joints: int) -> None:
-        """Choose the skeleton of a network that finds so many joints.
+    def take_joints(self, network: Network, joints: int) -> None:
+        """Choose the skeleton of a network that finds so many joints: its own, or what their number tells.
 
         Raises:
-            ConfigError: The options expect another one.
+            ConfigError: The network or the options expect another number.
         """
+        skeleton = network.skeleton or skeleton_for(joints)
+        if len(skeleton) != joints:
+            msg = f"'{network.model.weights}' finds {joints} joints, expected the {len(skeleton)} of {skeleton.name}"
+            raise ConfigError(msg)
         if self.options.joints not in {None, joints}:
             msg = (
                 f"'{self.options.weights}' finds {joints} joints, got joints: {self.options.joints}: leave the option "
                 f"out, or give weights that were trained on {self.options.joints} joints"
             )
             raise ConfigError(msg)
-        self.skeleton = skeleton_for(joints)
-        if self.options.flip_test and not self.skeleton.mirrored:
+        self.skeleton = skeleton
+        if self.options.flip_test and not skeleton.mirrored:
             msg = (
                 f"flip_test needs to know which joints change places in a mirror, but '{self.options.weights}' finds "
-                f"{joints} joints of no known skeleton (known: 17 of COCO, 16 of MPII): leave flip_test out"
+                f"{joints} joints of no known skeleton (known: 17 of COCO, 16 of MPII, and those whose file names left "
+                "and right ones): leave flip_test out"
             )
             raise ConfigError(msg)
 
@@ -234,7 +256,7 @@ class TopDown(PoseModel):
             msg = f"{type(self).__name__} is not open: call open() first"
             raise RuntimeError(msg)
         rows = looked if looked is not None else [np.ones(len(table), np.bool_) for table in tables]
-        return look_at(self._path, frames, tables, rows, self.options.padding, keep_heatmaps=keep_heatmaps)
+        return look_at(self._path, frames, tables, rows, self.padding, keep_heatmaps=keep_heatmaps)
 
     def _table(self, table: Instances, seen: Seen) -> Instances:
         return table.with_columns(keypoints=seen.points, keypoint_score=seen.score, skeleton=self.skeleton)

@@ -59,7 +59,7 @@ class DevicePath(LookPath[TorchEngine]):
             mirrored = engine.run_on_device(crops.flip(-1))[0].float()
             heatmaps = average(heatmaps, flip_back(mirrored, self._maps.pairs, shift=not self._maps.udp))
         height, width = heatmaps.shape[2:]
-        points, score = decode(heatmaps, self._maps.decoding, sigma=self._maps.sigma(height))
+        points, score = decode(heatmaps, self._maps.decoding, sigma=self._maps.deviation(height))
         return Answer(points, score, width, height, heatmaps if keep_heatmaps else None)
 
 

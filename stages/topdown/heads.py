@@ -55,6 +55,8 @@ class HeatmapHead(Head):
     decoding: Decoding = "quarter"
     udp: bool = False
     """The network was trained with unbiased data processing: its mirrored maps need no shift by one cell."""
+    trained_sigma: float | None = None
+    """Deviation of the Gaussians that the network was trained to draw, in cells; None: see `sigma`."""
 
     def merge(self, outputs: Outputs, mirrored: Outputs) -> list[NDArray[np.float32]]:
         """Average two times (n, k, h, w)."""
@@ -63,11 +65,15 @@ class HeatmapHead(Head):
     def read(self, outputs: Outputs) -> Reading:
         """Find the peaks; the grid is the heat map."""
         height, width = outputs[0].shape[2:]
-        return Reading(*decode(outputs[0], self.decoding, sigma=self.sigma(height)), width, height)
+        return Reading(*decode(outputs[0], self.decoding, sigma=self.deviation(height)), width, height)
+
+    def deviation(self, height: int) -> float:
+        """Give the deviation of the Gaussians that this network was trained to draw, on maps so high, in cells."""
+        return self.trained_sigma or self.sigma(height)
 
     @staticmethod
     def sigma(height: int) -> float:
-        """Give the deviation of the Gaussians that a network was trained to draw, in cells.
+        """Give the deviation of the Gaussians that a network is usually trained to draw, in cells.
 
         2 for maps 64 high and 3 for maps 96 high (official HRNet configurations, MODEL.SIGMA); in between and beyond,
         in proportion.

@@ -15,18 +15,20 @@ class TopDownOptions(EngineOptions):
     weights: str = Field(min_length=1)
     """A file, or a name of the model zoo: see `kinestream models list`."""
     image_size: tuple[PositiveInt, PositiveInt] | None = None
-    """Height and width of the picture that the network sees, in pixels. None: what the name of the file says
-    (`..._384x288.pth`), else 256x192 for the 17 joints of COCO and 256x256 for the 16 of MPII."""
+    """Height and width of the picture that the network sees, in pixels. None: what the file says that it was trained
+    with, else its name (`..._384x288.pth`), else 256x192, and 256x256 for the 16 joints of MPII."""
     joints: int | None = Field(default=None, ge=1)
     """How many joints the weights must find; another number is an error. None: whatever they find."""
-    decoding: Decoding = "quarter"
+    decoding: Decoding | None = None
     """From a heat map to a joint: `plain` (the peak), `quarter` (a quarter of a cell towards the higher neighbour, as
-    the official results), `dark` (a Gaussian fitted to the peak, a little more exact and a little slower)."""
+    the official results), `dark` (a Gaussian fitted to the peak, a little more exact and a little slower). None: `dark`
+    where the file says that joints were drawn at their exact place, else `quarter`."""
     flip_test: bool = False
     """Look at each person a second time, mirrored, and average: a little more exact, for twice the time. The
     official results are with it."""
-    padding: float = Field(default=1.25, ge=1, le=3)
-    """Factor on both sides of a box before it is cut out; 1.25 is what the networks were trained with."""
+    padding: float | None = Field(default=None, ge=1, le=3)
+    """Factor on both sides of a box before it is cut out. None: what the file says that the network was trained with,
+    else 1.25, as the official ones were."""
     max_batch: int = Field(default=32, ge=1)
     """How many people go through the network at once, at most."""
     batch: int = Field(default=8, ge=1)

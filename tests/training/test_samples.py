@@ -10,13 +10,14 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline.errors import ConfigError, SinkError
+from stages.poses.networks.trained import Encoding
 from stages.topdown.crops import cut
 from stages.topdown.regions import regions_of_boxes, to_input
 from training.augmentation import AugmentationOptions
 from training.crops import CropCache
 from training.datasets import People, PeopleFiles, read_people
 from training.samples import NOBODY, TRIES, Draw, Sample, Samples
-from training.targets import Encoding, TargetOptions
+from training.targets import TargetOptions
 
 LEFT_WRIST, RIGHT_WRIST, BLUE, RED = 9, 10, 0, 2
 NOTHING = AugmentationOptions.none()

@@ -3,37 +3,7 @@ import pytest
 
 from pipeline.errors import ConfigError
 from pipeline.skeletons import COCO_17, MPII_16
-from training.skeletons import joint_weights, lower_body, skeleton_of
-
-
-@pytest.mark.parametrize("known", [COCO_17, MPII_16], ids=lambda known: known.name)
-def test_joints_of_a_known_name_are_the_known_skeleton(known: object) -> None:
-    assert skeleton_of(known.joints, []) is known  # type: ignore[attr-defined]
-
-
-@pytest.mark.parametrize(
-    "names",
-    [
-        ["nose", "left_knee", "right_knee"],
-        ["Nose", "RightKnee", "LeftKnee"],
-        ["nose", "l_knee", "r_knee"],
-        ["nose", "knee.R", "knee.L"],
-        ["nose", "KNEE-LEFT", "KNEE-RIGHT"],
-    ],
-)
-def test_mirror_pairs_are_told_by_the_names(names: list[str]) -> None:
-    (pair,) = skeleton_of(names, []).mirrored
-
-    assert set(pair) == {1, 2}
-    assert "l" in names[pair[0]].lower().replace("knee", "")
-
-
-def test_names_without_a_side_have_no_pairs() -> None:
-    assert skeleton_of(["tail", "skull", "left_ear"], [(0, 1)]).mirrored == ()
-
-
-def test_a_joint_that_coco_has_is_as_uncertain_as_there() -> None:
-    assert skeleton_of(["left_ankle", "tail"], []).sigmas == (0.089, 0.1)
+from training.skeletons import joint_weights, lower_body
 
 
 def test_both_orders_of_joints_have_the_same_lower_body() -> None:

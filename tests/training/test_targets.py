@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from stages.poses.networks.trained import Encoding
 from stages.topdown.heatmaps import decode
 from stages.topdown.regions import Regions, to_input, to_picture
-from training.targets import Encoding, TargetOptions, draw, is_drawn
+from training.targets import TargetOptions, draw, is_drawn
 
 EXACT: tuple[Encoding, ...] = ("dark", "udp")
 ENCODINGS: tuple[Encoding, ...] = ("plain", *EXACT)

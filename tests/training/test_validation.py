@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.errors import ConfigError
+from pipeline.skeletons import MPII_16, Skeleton, skeleton_of
 from training.datasets import PeopleFiles, ValidationFiles
 from training.targets import TargetOptions
 from training.validation import Validation
@@ -66,7 +67,7 @@ def test_a_network_that_finds_nothing_right_has_no_precision(files: ValidationFi
 def test_other_joints_than_the_annotated_ones_are_an_error(files: ValidationFiles) -> None:
     validation = Validation(files, TargetOptions(), device="cpu", flip_test=False)
 
-    with pytest.raises(ConfigError, match="16 joints"):
+    with pytest.raises(ConfigError, match="'dots' finds 16 joints, expected the 17 of coco-17"):
         validation.measure(DotFinder(16), "dots")
 
 
@@ -76,3 +77,50 @@ def test_files_are_checked_before_anything_is_trained(files: ValidationFiles, tm
         Validation(files, TargetOptions())
     with pytest.raises(ConfigError, match="cannot read the annotations"):
         Validation(files.model_copy(update={"annotations": tmp_path / "gone.json"}), TargetOptions())
+
+
+# Other joints
+
+
+SPINE = skeleton_of([f"vertebra_{number}" for number in range(11)])
+
+
+def annotated(tree: Trees, people_files: Files, skeleton: Skeleton) -> ValidationFiles:
+    """Annotate joints of any skeleton: number 10 is the red dot, all others the blue one."""
+    keypoints = [value for row in range(len(skeleton)) for value in ([150, 140, 2] if row == 10 else [180, 100, 2])]
+    made = tree(2, keypoints=keypoints, num_keypoints=len(skeleton))
+    bones = [(a + 1, b + 1) for a, b in skeleton.bones]
+    made["categories"] = [{"id": 1, "name": "horse", "keypoints": skeleton.joints, "skeleton": bones}]
+    written = people_files(made)
+    return ValidationFiles(annotations=written.annotations, images=written.images)
+
+
+@pytest.mark.parametrize("skeleton", [SPINE, MPII_16], ids=lambda skeleton: skeleton.name)
+@pytest.mark.parametrize("encoding", ["plain", "udp"])
+def test_any_joints_of_a_coco_file_are_measured(
+    tree: Trees, people_files: Files, skeleton: Skeleton, encoding: Any
+) -> None:
+    files = annotated(tree, people_files, skeleton)
+    validation = Validation(files, TargetOptions(encoding=encoding), device="cpu", flip_test=False)
+
+    metrics = validation.measure(DotFinder(len(skeleton)), "dots")
+
+    assert (validation.skeleton, validation.joints, validation.main) == (skeleton, len(skeleton), "AP")
+    assert validation.title == "keypoints of 'horse'"
+    assert metrics["AP"] == pytest.approx(1.0)
+
+
+def test_without_left_and_right_nobody_is_looked_at_mirrored(
+    tree: Trees, people_files: Files, caplog: pytest.LogCaptureFixture
+) -> None:
+    validation = Validation(annotated(tree, people_files, SPINE), TargetOptions(), device="cpu", flip_test=True)
+
+    assert "no joint is called left or right, so nobody is looked at mirrored" in caplog.text
+    assert validation.measure(DotFinder(len(SPINE)), "dots")["AP"] == pytest.approx(1.0)
+
+
+def test_a_network_for_other_joints_is_refused_with_both_numbers(tree: Trees, people_files: Files) -> None:
+    validation = Validation(annotated(tree, people_files, SPINE), TargetOptions(), device="cpu", flip_test=False)
+
+    with pytest.raises(ConfigError, match="'dots' finds 17 joints, expected the 11 of joints-11"):
+        validation.measure(DotFinder(), "dots")

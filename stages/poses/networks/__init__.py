@@ -7,11 +7,12 @@
     files        a file -> what torch.save wrote into it; no code in it is run
     dialects     what trainers wrote -> tensors under the official names
     recognition  such tensors -> which network they are of
+    trained      what a network was trained with, where its file says so: joints, size of its pictures ...
     checkpoint   all of that: a file -> a network with its weights
     card         what a network is, without its weights
     notes        which network a file holds, without reading it a second time
     model        a file -> what an engine runs
 
-All but `card`, `listing`, `model`, `notes` and `sizes` need torch, which is optional: import them inside the function
-that needs them. No plug-in is needed to use them, in a trainer for instance.
+All but `card`, `listing`, `model`, `notes`, `sizes` and `trained` need torch, which is optional: import them inside the
+function that needs them. No plug-in is needed to use them, in a trainer for instance.
 """

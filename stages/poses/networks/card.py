@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from stages.poses.networks.trained import Trained
+
 __all__ = ["Architecture", "Card", "title"]
 
 Architecture = Literal["hrnet", "poseresnet"]
@@ -22,6 +24,8 @@ class Card:
     """How many heat maps it gives."""
     channels: Literal["rgb", "bgr"]
     """Order of the colours that it was trained with; see `dialects.is_trained_on_rgb`."""
+    trained: Trained | None
+    """What it was trained with; None where its file does not say."""
 
     @property
     def name(self) -> str:

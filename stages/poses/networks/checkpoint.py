@@ -14,6 +14,7 @@ from stages.poses.networks.dialects import is_trained_on_rgb, network_state
 from stages.poses.networks.files import load
 from stages.poses.networks.listing import first_of
 from stages.poses.networks.recognition import GIVE, build_without_memory, recognise
+from stages.poses.networks.trained import Trained, trained_of
 
 __all__ = ["Checkpoint", "read_checkpoint"]
 
@@ -55,8 +56,20 @@ def read_checkpoint(path: Path) -> Checkpoint:
     complete = counters | found
     _check_shapes(complete, expected, f"weights '{path}' look like {title(architecture, size)} for {joints} joints")
     state = {name: _checked_copy(name, complete[name], path) for name in expected}
+    trained = _fitting(trained_of(saved, path), joints, path)
     channels: Literal["rgb", "bgr"] = "rgb" if architecture == "hrnet" or is_trained_on_rgb(saved) else "bgr"
-    return Checkpoint(architecture, size, joints, channels, path, state)
+    return Checkpoint(architecture, size, joints, trained.channels if trained else channels, trained, path, state)
+
+
+def _fitting(trained: Trained | None, joints: int, path: Path) -> Trained | None:
+    """See that the joints that a file names are those that its tensors find."""
+    if trained is not None and len(trained.skeleton) != joints:
+        msg = (
+            f"weights '{path}' give {joints} heat maps, but name {len(trained.skeleton)} joints"
+            f" ({trained.skeleton.name}): the file was put together from two, write it again"
+        )
+        raise WeightsError(msg)
+    return trained
 
 
 def _check_shapes(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], subject: str) -> None:

@@ -21,13 +21,15 @@ def model_of(
     Args:
         weights: The file.
         card: What it holds.
-        size: Height and width of the pictures it sees. None: what the name of the file says, or what is usual.
+        size: Height and width of the pictures it sees. None: what it was trained with, as the file or its name says; or
+            what is usual.
         channels: Order of the colours it sees. None: what it was trained with.
 
     Raises:
         ConfigError: A side is no multiple of 32.
     """
-    height, width = size or size_in_name(weights.stem) or usual_size(card.joints)
+    trained = card.trained.image_size if card.trained else None
+    height, width = size or trained or size_in_name(weights.stem) or usual_size(card.joints)
     check_size(height, width)
 
     def module() -> "nn.Module":

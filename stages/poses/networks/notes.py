@@ -4,20 +4,23 @@ Reading a checkpoint takes a second or more and PyTorch some hundred megabytes, 
 would not use again. The note lies with what was made from the weights, under their hash.
 """
 
-import json
 import logging
-from dataclasses import asdict, fields
+from dataclasses import fields
 from hashlib import file_digest
 from pathlib import Path
-from typing import Any, get_args
+from typing import Final
+
+from pydantic import TypeAdapter
 
 from pipeline.errors import ConfigError, MissingPackage, WeightsError
 from stages.engines import artefacts
-from stages.poses.networks.card import Architecture, Card
+from stages.poses.networks.card import Card
 
 __all__ = ["card_of"]
 
 _log = logging.getLogger(__name__)
+
+_FORM: Final = TypeAdapter(Card)
 
 
 def card_of(weights: Path) -> Card:
@@ -44,10 +47,9 @@ def _note_path(weights: Path) -> Path:
 def _noted(note: Path) -> Card | None:
     """Read the note; None if there is none, or none of this release."""
     try:
-        card = Card(**json.loads(note.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        return _FORM.validate_json(note.read_bytes())
+    except (OSError, ValueError):
         return None
-    return card if card.architecture in get_args(Architecture) else None
 
 
 def _read(weights: Path, note: Path) -> Card:
@@ -62,11 +64,11 @@ def _read(weights: Path, note: Path) -> Card:
     checkpoint = read_checkpoint(weights)
     card = Card(**{field.name: getattr(checkpoint, field.name) for field in fields(Card)})
     try:
-        artefacts.write(note, lambda part: _write(part, asdict(card)))
+        artefacts.write(note, lambda part: _write(part, card))
     except ConfigError as error:
         _log.info("what '%s' holds is not noted: %s", weights, error)
     return card
 
 
-def _write(path: Path, card: dict[str, Any]) -> None:
-    path.write_text(json.dumps(card), encoding="utf-8")
+def _write(path: Path, card: Card) -> None:
+    path.write_bytes(_FORM.dump_json(card))

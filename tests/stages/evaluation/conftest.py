@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from pipeline import plugin
 from pipeline.registry import PLUGINS
-from pipeline.skeletons import skeleton_for
+from pipeline.skeletons import COCO_17, skeleton_for, skeleton_of
 from pipeline.types import Frame, Instances
 from stages.engines.base import InputFormat
 from stages.evaluation.commands import app
@@ -35,6 +35,8 @@ class Options(plugin.Options):
     """Standard deviation of the joints, pixels."""
     joints: int = 17
     """How many it finds."""
+    names: tuple[str, ...] = ()
+    """What it calls them; none: as their number tells."""
     padding: float = 1.25
     """As top-down models have."""
     input_width: int = 192
@@ -57,8 +59,11 @@ class TruthPose(PoseModel):
     def open(self) -> None:
         tree = json.loads(Path(self.options.weights).read_text())
         self.input = InputFormat(self.options.input_width, 256)
+        self.padding = self.options.padding
+        names = self.options.names
+        self.own = skeleton_of(names) if names else skeleton_for(self.options.joints)
         if self.options.says_joints:
-            self.skeleton = skeleton_for(self.options.joints)
+            self.skeleton = self.own
         self.people = coco_people(tree) if isinstance(tree, dict) else mpii_people(tree)
 
     def estimate(self, frames: Sequence[Frame], instances: Sequence[Instances | None]) -> list[Instances]:
@@ -76,9 +81,9 @@ class TruthPose(PoseModel):
         moved = joints + random.normal(0, 1, joints.shape) * self.options.noise
         score = random.uniform(0.1, 1, joints.shape[:2]) if self.options.noise else np.ones(joints.shape[:2])
         return table.with_columns(
-            keypoints=moved[:, : self.options.joints],
-            keypoint_score=score[:, : self.options.joints],
-            skeleton=skeleton_for(self.options.joints),
+            keypoints=moved[:, : len(self.own)],
+            keypoint_score=score[:, : len(self.own)],
+            skeleton=self.own,
         )
 
 
@@ -100,10 +105,11 @@ People = dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
 def coco_people(tree: Row) -> People:
     """File name -> centres of boxes, and joints, of everybody who has joints."""
     found: People = {}
+    count = len(tree["annotations"][0]["keypoints"]) // 3
     for image in tree["images"]:
         rows = [row for row in tree["annotations"] if row["image_id"] == image["id"] and max(row["keypoints"])]
         boxes = np.array([row["bbox"] for row in rows], np.float64).reshape(-1, 4)
-        joints = np.array([row["keypoints"] for row in rows], np.float64).reshape(len(rows), 17, 3)
+        joints = np.array([row["keypoints"] for row in rows], np.float64).reshape(len(rows), count, 3)
         found[image["file_name"]] = boxes[:, :2] + boxes[:, 2:] / 2, joints[:, :, :2]
     return found
 
@@ -152,7 +158,7 @@ def make_tree() -> Row:
     return {
         "images": [{"id": i, "file_name": name, "width": WIDTH, "height": HEIGHT} for i, name in names.items()],
         "annotations": people,
-        "categories": [{"id": 1, "name": "person", "keypoints": ["nose"], "skeleton": []}],
+        "categories": [{"id": 1, "name": "person", "keypoints": list(COCO_17.joints), "skeleton": [[1, 2]]}],
     }
 
 

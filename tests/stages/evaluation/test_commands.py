@@ -75,16 +75,16 @@ def first(**fields: Any) -> Change:
         ),
         pytest.param(lambda tree: tree["annotations"].clear(), "has no person with joints", id="nobody"),
         pytest.param(
-            lambda tree: tree["categories"][0].update(name="dog"),
-            "must have one category 'person', got 0 among its categories: dog",
-            id="no person among the categories",
+            lambda tree: tree["categories"][0].update(name="dog", keypoints=[]),
+            "must have one category with keypoints, got 0 among its categories: dog; .* be called 'person'",
+            id="no joints and no person among the categories",
         ),
         pytest.param(
             lambda tree: tree["categories"][0].update(id=7), "has no person with joints", id="people of another id"
         ),
         pytest.param(
             first(keypoints=[1.0] * 42),
-            r"annotations\.0: got 14 joints, expected the 17 of coco-17",
+            r"annotations\.0: got 14 joints, expected the 17 of its category",
             id="other joints",
         ),
         pytest.param(

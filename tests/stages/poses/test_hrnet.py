@@ -108,7 +108,7 @@ def test_size_and_skeleton_are_those_of_the_file(
     network = model.load()
     assert (network.model.input.height, network.model.input.width) == size
     assert network.model.input.channels == "rgb"
-    assert network.joints == len(skeleton)
+    assert network.skeleton is skeleton
     assert network.name == "HRNet-W4"
 
 
