@@ -1,21 +1,23 @@
-"""`kinestream data`: look at a data set before anything is trained on it."""
+"""`kinestream data`: look at a data set before anything is trained on it; `kinestream train`: train on it."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, MissingPackage
 from stages.terminal import progress, reported
 
 if TYPE_CHECKING:
     from training.inspection import Half
 
-__all__ = ["app"]
+__all__ = ["app", "trainer"]
 
 _NAMED: Final = 10
 
 app = typer.Typer(help="Look at a data set before training on it.", no_args_is_help=True)
+trainer = typer.Typer(help="Train a pose network: HRNet or PoseResNet.")
 
 
 @app.callback()
@@ -90,3 +92,60 @@ def _findings(half: "Half") -> list[str]:
 
 def _some(names: list[str]) -> str:
     return ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
+
+
+@trainer.callback(
+    invoke_without_command=True,
+    no_args_is_help=True,
+    subcommand_metavar="",
+    context_settings={"allow_interspersed_args": True},  # one command: options may stand behind the file
+    epilog="Example: kinestream train coco.yaml -o optimiser.lr=1e-4 -o epochs=20",
+)
+def train(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="What to train; see docs/training.md.")],
+    *,
+    overrides: Annotated[
+        list[str] | None, typer.Option("-o", metavar="KEY=VALUE", help="Set any value: optimiser.lr=1e-4.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the last checkpoint in the folder, if there is one.")
+    ] = False,
+    shown: Annotated[
+        int | None, typer.Option("--show-batch", min=1, metavar="N", help="Only draw N crops as they are trained on.")
+    ] = None,
+) -> None:
+    """Train a pose network: HRNet or PoseResNet, on COCO, MPII, or any data set in COCO's format.
+
+    SIGTERM or Ctrl-C ends it after the current step, with a checkpoint. On several GPUs:
+    `torchrun --nproc-per-node 4 --no-python kinestream train CONFIG.yaml`
+
+    Exit code: 0 done or asked to stop, 1 something failed, 2 the configuration or the data set is wrong.
+    """
+    from rich.console import Console  # noqa: PLC0415 - every command would wait for PyTorch
+
+    with reported():
+        _need_torch()
+        from training.config import read_config  # noqa: PLC0415
+        from training.run import show_batch  # noqa: PLC0415
+        from training.run import train as run  # noqa: PLC0415
+
+        asked = read_config(config, overrides or ())
+        if shown is not None:
+            typer.echo(show_batch(asked, shown))
+            return
+        outcome = run(asked, Console(stderr=True), resume=resume)
+    ended = "trained" if outcome.is_complete else "stopped after"
+    best = "" if outcome.best is None else f", best {outcome.best:.3f}"
+    more = "" if outcome.is_complete else "; go on with --resume"
+    typer.echo(f"{ended} {outcome.epochs} epochs{best}, in {asked.out}{more}")
+
+
+def _need_torch() -> None:
+    """See that PyTorch is there.
+
+    Raises:
+        MissingPackage: It is not.
+    """
+    if find_spec("torch") is None:
+        msg = "training needs the package 'torch': pip install 'kinestream[train]'"
+        raise MissingPackage(msg)

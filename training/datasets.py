@@ -128,7 +128,7 @@ class People:
         if joints != len(self.skeleton):
             msg = (
                 f"{whose} is for {joints} joints, the annotations have {len(self.skeleton)} ({self.skeleton.name}):"
-                " give annotations of the same joints, or begin without its last layer"
+                " give annotations of the same joints, or set network.new_head=true to begin its last layer anew"
             )
             raise ConfigError(msg)
 

@@ -3,6 +3,7 @@
 import logging
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -107,6 +108,7 @@ class Loader:
             prefetch_factor=_AHEAD if self._has_workers else None,
             timeout=_PATIENCE_SECONDS if self._has_workers else 0,
             worker_init_fn=one_thread,
+            generator=torch.Generator(),  # PyTorch draws numbers for each epoch: not from those of the training
             # Not fork: the process that trains has threads of CUDA and OpenMP, which a copy of it would lack.
             multiprocessing_context=_fork_server() if self._has_workers else None,
         )
@@ -250,8 +252,14 @@ def collate(samples: Sequence[Sample]) -> Batch:
 
 
 def one_thread(_: int) -> None:
-    """Keep a worker to one core: there are as many workers as there should be threads."""
+    """Keep a worker to one core: there are as many workers as there should be threads.
+
+    Signals that ask to stop are for the process that trains, which ends its workers once it needs them no more;
+    Ctrl-C and service managers send them to everybody.
+    """
     cv2.setNumThreads(1)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _fork_server() -> multiprocessing.context.BaseContext:

@@ -1,13 +1,15 @@
 """A data set of drawn people: every joint is a dot, so it can be found again."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+import torch
+import yaml
 from numpy.typing import NDArray
 
 from pipeline.skeletons import COCO_17
@@ -89,3 +91,34 @@ def people_files(tmp_path: Path) -> Callable[..., PeopleFiles]:
 @pytest.fixture
 def dot() -> Callable[[NDArray[np.uint8], int], NDArray[np.float64]]:
     return find_dot
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Compute on one core: for networks this narrow, threads wait for each other longer than they work."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def training_file(tmp_path: Path, people_files: Callable[..., PeopleFiles]) -> Callable[..., Path]:
+    """Write down a small training: a very narrow HRNet, small pictures, a few people."""
+
+    def write(people: int = 8, **sections: Any) -> Path:
+        files = people_files(make_tree(people)).model_dump(mode="json")
+        tree = {
+            "network": {"size": 2},
+            "data": {"train": files},
+            "target": {"image_size": [64, 64]},
+            "loading": {"batch": 2, "workers": 0},
+            "epochs": 2,
+            "device": "cpu",
+            "out": str(tmp_path / "run"),
+        }
+        path = tmp_path / "training.yaml"
+        path.write_text(yaml.safe_dump(tree | sections), encoding="utf-8")
+        return path
+
+    return write
