@@ -58,6 +58,7 @@ PLUGINS: Final[dict[str, dict[str, str]]] = {
     "sink": {
         "coco": "stages.sinks.coco:CocoSink",
         "csv": "stages.sinks.csv:CsvSink",
+        "dataloop": "stages.sinks.dataloop:DataloopSink",
         "events": "stages.sinks.events:EventsSink",
         "json": "stages.sinks.json:JsonSink",
         "jsonl": "stages.sinks.jsonl:JsonlSink",
@@ -86,11 +87,13 @@ PLUGINS: Final[dict[str, dict[str, str]]] = {
     },
     "command": {
         "data": "training.commands:app",
+        "dataloop": "stages.dataloop.commands:app",
         "doctor": "stages.doctor:app",
         "evaluate": "stages.evaluation.commands:app",
         "export": "stages.engines.commands:app",
         "models": "stages.zoo.commands:app",
         "track": "stages.tracking.commands:app",
+        "train": "training.commands:trainer",
     },
 }
 
@@ -124,20 +127,25 @@ _TARGETS: Final = {"publish": "url"}
 
 EXTRAS: Final = {
     "aiomqtt": "live",
+    "dtlpy": "dataloop",
     "faster_coco_eval": "evaluate",
     "ffmpeg": "live",
     "gdown": "drive",
     "imageio_ffmpeg": "live",
+    "matplotlib": "train",
     "nncf": "int8",
     "onnx": "onnx",
     "onnxruntime": "onnx",
     "onnxscript": "torch",
     "openvino": "openvino",
     "pyarrow": "parquet",
+    "requests": "dataloop",
+    "tensorboard": "train",
     "torch": "torch",
     "torchvision": "torch",
     "trackeval": "evaluate",
     "ultralytics": "ultralytics",
+    "urllib3": "dataloop",
 }
 """Import name of an optional package -> the extra of this distribution that installs it."""
 

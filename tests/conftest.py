@@ -2,13 +2,19 @@
 
 Real parts to test against, made to order and ended after the test, whatever happens in it:
 
-    def test_x(make_clip, rtsp_server, fault_proxy, broker, listener):
+    def test_x(make_clip, rtsp_server, fault_proxy, broker, listener, dataloop):
         server = rtsp_server({"/cam": make_clip(fps=25)}, user="me", password="secret")
         proxy = fault_proxy(server.port)
         box = broker(user="me", password="secret")
         heard = listener(box, "kinestream/#")
+        item_id = dataloop.add_item(clip.path, fps=25, frame_count=50)
 """
 
+import atexit
+import logging
+import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,12 +23,14 @@ from typing import Any
 import pytest
 from broker import Broker, Certificates, Listener, make_certificates
 from clips import Clip, write_clip
+from dataloop_server import DataloopServer
 from fakes import skip_or_fail
 from fault_proxy import FaultProxy
 from hypothesis import settings
 from rtsp_server import RtspServer
 
 from pipeline import secrets
+from pipeline.cli.console import LOGGED
 from stages.zoo import Store
 
 # How long an example takes says nothing: this may be a busy machine.
@@ -30,6 +38,17 @@ settings.register_profile("kinestream", deadline=None)
 settings.load_profile("kinestream")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def _own_login() -> None:
+    """Keep the tests, and dtlpy, which looks once when it is imported, away from the user's login."""
+    for name in [name for name in os.environ if name.startswith(("DATALOOP_", "DTLPY_"))]:
+        del os.environ[name]
+    folder = os.environ["DATALOOP_PATH"] = tempfile.mkdtemp(prefix="kinestream-dtlpy-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+
+
+_own_login()
 
 
 @pytest.fixture(scope="session")
@@ -110,3 +129,23 @@ def listener(broker: object) -> Iterator[Callable[..., Listener]]:
     assert broker
     with ExitStack() as started:
         yield lambda *arguments, **options: started.enter_context(Listener(*arguments, **options))
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """Take back what a command sets up for the rest of its process."""
+    logs = [logging.getLogger(name) for name in ("", *LOGGED)]
+    handlers, levels = list(logs[0].handlers), [log.level for log in logs]
+    yield
+    logs[0].handlers[:] = handlers
+    for log, level in zip(logs, levels, strict=True):
+        log.setLevel(level)
+
+
+@pytest.fixture
+def dataloop(monkeypatch: pytest.MonkeyPatch) -> Iterator[DataloopServer]:
+    """Start a server that speaks as the Dataloop platform does, and be logged in there."""
+    with DataloopServer() as server:
+        monkeypatch.setenv("DATALOOP_URL", server.url)
+        monkeypatch.setenv("DATALOOP_TOKEN", server.new_token())
+        yield server

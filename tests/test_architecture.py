@@ -46,6 +46,10 @@ SWALLOWING_ALLOWED = {
     "pipeline/loops/stage.py::_process": "the culprit is counted by name; three in a row are a StageError",
     "pipeline/loops/stage.py::_one_by_one": "the same, for each packet of a batch that failed",
     "pipeline/loops/sink.py::_write": "the culprit is counted by name; three in a row are a SinkError",
+    "stages/dataloop/annotating/annotate.py::_one": "becomes the result of an item; the other items go on",
+    "stages/dataloop/annotating/distribution.py::_write": "handed over to who waits for the item; others go on",
+    "stages/dataloop/standing.py::_serve": "handed over to those who wait for items",
+    "stages/dataloop/delivery/upload.py::_serve": "handed over to the one who waits for the upload",
     "stages/mqtt/threads.py::_run": "handed over to the one who waits for the call",
     "stages/publishing/broadcast.py::_run": "raised by the next call of the sink",
     "pipeline/worker.py::run": "handed over to the one who waits for the call",
@@ -53,9 +57,18 @@ SWALLOWING_ALLOWED = {
 """`path::function` -> why it may catch every exception and not raise again."""
 
 ASYNCIO_ALLOWED = {
+    "stages.dataloop": "on Dataloop's own machines a run goes on in a thread of its own",
+    "stages.dataloop.annotating": "drives a run itself: items come and go in it, and parts of the chain are its own",
     "stages.mqtt": "aiomqtt is asynchronous: it has an event loop in a thread of its own, which nobody outside sees",
 }
 """Room of `stages` -> why it may know asyncio although it holds no verb."""
+
+DTLPY_ALLOWED = {
+    "stages/dataloop/adapter.py": "what the platform itself runs must be one of dtlpy's classes",
+    "stages/dataloop/connection/client.py": "takes its client, and makes it send each request once",
+    "stages/dataloop/connection/login.py": "stores a login where dtlpy looks for it",
+}
+"""Path -> why it may import dtlpy."""
 
 EMPTY_NAMES = {"core", "handler", "handlers", "helper", "helpers", "manager", "misc", "util", "utils"}
 
@@ -120,7 +133,9 @@ def imports(file: File) -> Iterator[tuple[int, str]]:
                 for alias in names:
                     full = f"{module}.{alias.name}"
                     yield node.lineno, full if full in MODULES else str(module)
-            case ast.Call(func=ast.Attribute(attr="import_module") | ast.Name(id="import_module" | "__import__")):
+            case ast.Call(
+                func=ast.Attribute(attr="import_module") | ast.Name(id="import_module" | "__import__" | "need")
+            ):
                 match node.args:
                     case [ast.Constant(value=str(name)), *_]:
                         yield node.lineno, name
@@ -181,6 +196,13 @@ def asyncio_outside_the_engine(file: File) -> Iterator[str]:
             yield file.at(
                 node.lineno, f"{node.name} is async; plug-ins are synchronous, the verbs in stages/*.py are not"
             )
+
+
+def imports_of_dtlpy(file: File) -> Iterator[str]:
+    if file.path not in DTLPY_ALLOWED:
+        for line, name in imports(file):
+            if name.partition(".")[0] == "dtlpy":
+                yield file.at(line, "imports dtlpy, which takes a second and repeats what must not be; use Platform")
 
 
 def imports_of_a_higher_layer(file: File) -> Iterator[str]:
@@ -344,6 +366,7 @@ HOUSE_GUARDS: tuple[Guard, ...] = (
     imports_that_tie_a_tracker_down,
     imports_that_tie_a_plugin_down,
     asyncio_outside_the_engine,
+    imports_of_dtlpy,
     imports_of_a_higher_layer,
     untrue_exports,
     imports_of_what_is_not_offered,
@@ -464,6 +487,9 @@ DYNAMIC = "importlib.import_module('{}')\n"
         (asyncio_outside_the_engine, "trackers/x.py", LATE.format("asyncio.tasks"), 2),
         (asyncio_outside_the_engine, "stages/sinks/x.py", "from pipeline.worker import Worker", 1),
         (asyncio_outside_the_engine, "stages/sinks/x.py", "class X:\n    async def write(self): ...", 2),
+        (imports_of_dtlpy, "stages/dataloop/x.py", "import dtlpy as dl", 1),
+        (imports_of_dtlpy, "stages/sinks/x.py", LATE.format("dtlpy.entities"), 2),
+        (imports_of_dtlpy, "stages/dataloop/x.py", "need('dtlpy', 'the platform')", 1),
         (imports_of_a_higher_layer, "pipeline/types.py", "from pipeline.channel import Channel", 1),
         (imports_of_a_higher_layer, "pipeline/graph.py", LATE.format("pipeline.cli.run"), 2),
         (imports_of_a_higher_layer, "pipeline/stage.py", "from pipeline import registry", 1),
@@ -524,6 +550,7 @@ def test_a_guard_sees(guard: Guard, path: str, text: str, line: int) -> None:
         ),
         (imports_that_tie_a_plugin_down, "stages/sink.py", "from stages.sinks.base import FrameSink"),
         (asyncio_outside_the_engine, "stages/decode.py", "import asyncio\nasync def read(): ..."),
+        (imports_of_dtlpy, "stages/dataloop/adapter.py", "import dtlpy as dl"),
         (
             imports_of_a_higher_layer,
             "pipeline/runner.py",

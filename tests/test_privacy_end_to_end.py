@@ -15,6 +15,8 @@ import av
 import cv2
 import numpy as np
 import pytest
+from dataloop_server import DataloopServer
+from dataloop_setup import set_up
 from fakes import skip_or_fail
 from numpy.typing import NDArray
 from watched_pixels import WatchedPixels, noise
@@ -89,6 +91,31 @@ def playlist(out: Path) -> Iterator[tuple[dict[str, Any], Callable[[], Written]]
     yield {"url": "hls/{source}/index.m3u8", "realtime": False, "info": False}, written
 
 
+@contextmanager
+def platform(_: Path) -> Iterator[tuple[dict[str, Any], Callable[[], Written]]]:
+    """Let the sink annotate an item, and read what the platform has of it."""
+    with DataloopServer() as server, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DATALOOP_URL", server.url)
+        patch.setenv("DATALOOP_TOKEN", server.new_token())
+        set_up(server)
+        facts: dict[str, Any] = {"filename": "/street.mp4", "mimetype": "video/mp4", "fps": 25}
+        facts |= {"width": WIDTH, "height": HEIGHT}
+        item = server.add_item(Path(__file__), **facts)  # nobody reads the file
+
+        def written() -> Written:
+            found = {one["metadata"]["user"]["kinestream"]["key"]: one for one in server.annotations(item)}
+            where = {key: [_where(one), _where(one["metadata"]["system"])] for key, one in found.items()}
+            return {key: json.dumps(facts).encode() for key, facts in where.items()}
+
+        yield {"item": item, "min_seconds": 0}, written
+
+
+def _where(annotation: dict[str, Any]) -> dict[str, Any]:
+    """Take of an annotation what says who is where, and when."""
+    names = ("type", "label", "coordinates", "frame", "endFrame", "snapshots_", "objectId")
+    return {name: annotation[name] for name in names if name in annotation and annotation.get("type") != "pose"}
+
+
 class Screen:
     """Stands in for the process that shows a window, and keeps every picture that is handed over to it."""
 
@@ -127,6 +154,7 @@ class Outlet:
 
 
 OUTLETS = {
+    "dataloop": Outlet(platform),
     "mqtt": Outlet(broker),
     "null": Outlet(writes=False),
     "publish": Outlet(playlist, shows_pictures=True, is_still=True),

@@ -2,27 +2,21 @@
 
 import hashlib
 import ipaddress
-import os
 import re
 from pathlib import Path
 
-import platformdirs
-
 from pipeline.errors import SinkError
 from pipeline.secrets import remember_secret
+from stages.state import state_folder
 
 __all__ = ["default_spool", "is_this_machine", "read_password"]
 
 
 def default_spool(host: str, port: int, prefix: str) -> Path:
-    """Name the file in which events for a broker and a prefix wait: the same in each run, another for each of them.
-
-    It is in `KINESTREAM_STATE`, by default in the user's folder for what programs must not forget.
-    """
-    state = os.environ.get("KINESTREAM_STATE") or platformdirs.user_state_path("kinestream")
+    """Name the file in which events for a broker and a prefix wait: the same in each run, another for each of them."""
     readable = re.sub(r"[^a-zA-Z0-9.]+", "-", f"{host}-{port}-{prefix}").strip("-.")[:80]
     digest = hashlib.sha256(f"{host}:{port}/{prefix}".encode()).hexdigest()[:8]
-    return Path(state).expanduser() / "mqtt" / f"{readable}-{digest}.sqlite"
+    return state_folder() / "mqtt" / f"{readable}-{digest}.sqlite"
 
 
 def read_password(path: str) -> str:

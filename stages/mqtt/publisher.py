@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import random
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from typing import Final
 from aiomqtt import MqttError
 
 from pipeline.backoff import Backoff
+from pipeline.errors import SinkError
 from stages.mqtt.connection import Broker, Fault, connected, explain
 from stages.mqtt.session import Mail, Session
 from stages.mqtt.threads import DaemonThreads
@@ -164,8 +164,8 @@ class Publisher:
             is_short = self._session is not None and time.monotonic() - began < _SHORT_SECONDS
             self._short_ones = self._short_ones + 1 if is_short else 0
             fault = explain(_first(errors), self._broker, self._short_ones)
-        except* sqlite3.Error as errors:
-            fault = Fault(f"events cannot be read from {self._mail.spool.path}: {_first(errors)}")
+        except* SinkError as errors:
+            fault = Fault(f"events cannot be read: {_first(errors)}")
         finally:
             self._session = None
             self._mail.spool.in_flight = 0

@@ -6,13 +6,13 @@ events and tracks go out as they come, each on a task of its own, so that none w
 
 import asyncio
 import logging
-import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from pipeline.errors import SinkError
 from stages.mqtt.connection import OFFLINE, ONLINE, WINDOW, Connection
 from stages.mqtt.messages import event_message, spool_message
 from stages.mqtt.outbox import Outbox
@@ -48,7 +48,7 @@ class Mail:
 
     def expire(self) -> None:
         """Drop events that are too old; a disk that does not take that is asked again later."""
-        _try("events that are too old cannot be dropped from", self.spool, self.spool.expire)
+        _try("events that are too old cannot be dropped", self.spool.expire)
 
 
 class Session:
@@ -81,7 +81,7 @@ class Session:
         """Publish until `stop`.
 
         Raises:
-            ExceptionGroup: Of MqttError when the connection broke, of sqlite3.Error when the spool cannot be read.
+            ExceptionGroup: Of MqttError when the connection broke, of SinkError when the spool cannot be read.
         """
         async with asyncio.TaskGroup() as tasks:
             listening = tasks.create_task(self._listen())
@@ -181,7 +181,7 @@ class Session:
 
     async def _tidy(self) -> None:
         while True:
-            if not _try("delivered events cannot be taken out of", self._mail.spool, self._mail.spool.tidy):
+            if not _try("delivered events cannot be taken off the disk", self._mail.spool.tidy):
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
             if self._has_backlog and self._mail.spool.state.waiting == 0:
@@ -205,11 +205,11 @@ class Session:
         await self._client.publish(self._mail.topics.available, OFFLINE, qos=1, retain=True)
 
 
-def _try(what: str, spool: Spool, change: Callable[[], object]) -> bool:
+def _try(what: str, change: Callable[[], object]) -> bool:
     """Change the spool, and tell whether that worked; where it did not, nothing is lost."""
     try:
         change()
-    except sqlite3.Error as error:
-        _log.warning("%s %s: %s", what, spool.path, error)
+    except SinkError as error:
+        _log.warning("%s: %s", what, error)
         return False
     return True

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import filelock
-
 from pipeline.errors import SinkError
+from stages.state import StateFile
 
 __all__ = ["Spool", "SpoolState", "Waiting"]
 
@@ -22,11 +21,12 @@ _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS event (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT, made_at REAL NOT NULL, topic TEXT NOT NULL, body TEXT NOT NULL,
     size INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
+_TAKEN: Final = (
+    "it publishes under the same prefix to the same broker; give one of them another `prefix`, or another `spool`"
+)
 _ROW_BYTES: Final = 64
 """What an event takes up on disk beside its text, about."""
-_BUSY_SECONDS: Final = 5.0
 _TOLD_SECONDS: Final = 60.0
 """How often a loss is logged, at most."""
 
@@ -80,8 +80,7 @@ class Spool:
         self._max_age_seconds = max_age_seconds
         self._clock = clock
         self._mutex = threading.Lock()
-        self._lock = filelock.FileLock(path.with_name(f"{path.name}.lock"), thread_local=False)
-        self._database: sqlite3.Connection | None = None
+        self._file = StateFile(path, _TABLES, _TAKEN, "choose another file with `spool`")
         self._acknowledged: set[int] = set()
         self._count = self._bytes = self._lost = self._untold = 0
         self._told_at = float("-inf")
@@ -92,46 +91,25 @@ class Spool:
         Raises:
             SinkError: It cannot be written, is damaged, or another process has it.
         """
+        self._file.open()
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire(timeout=0)
-            self._connect()
-        except filelock.Timeout as error:  # an OSError too
-            msg = (
-                f"another process keeps its events in {self.path}, so it publishes under the same prefix to the same "
-                "broker; give one of them another `prefix`, or another `spool`"
-            )
-            raise SinkError(msg) from error
-        except (OSError, sqlite3.Error) as error:
+            self._take_stock()
+        except SinkError:
             self.close()
-            msg = f"cannot keep events in {self._what_to_do(error)}"
-            raise SinkError(msg) from error
+            raise
 
-    def _connect(self) -> None:
-        self._database = sqlite3.connect(
-            self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
-        self._database.execute("PRAGMA journal_mode=WAL")
-        self._database.execute("PRAGMA journal_size_limit=1048576")
-        self._database.executescript(_TABLES)
-        self.identity = self._fact("identity") or secrets.token_hex(4)
-        self._lost = int(self._fact("lost") or 0)
+    def _take_stock(self) -> None:
+        self.identity = self._file.fact("identity") or secrets.token_hex(4)
+        self._lost = int(self._file.fact("lost") or 0)
         self.in_flight = 0
         self._acknowledged.clear()
-        with self._database:  # also finds out whether the disk takes anything
-            self._database.execute("BEGIN IMMEDIATE")
-            self._remember("identity", self.identity)
-        self._count, self._bytes = self._database.execute(
-            "SELECT COUNT(*), COALESCE(SUM(size), 0) FROM event"
-        ).fetchone()
+        with self._file.change() as change:  # also finds out whether the disk takes anything
+            self._file.set_fact(change, "identity", self.identity)
+        self._count, self._bytes = self._file.rows("SELECT COUNT(*), COALESCE(SUM(size), 0) FROM event")[0]
 
     def close(self) -> None:
         """Let go of the file. What waits stays in it."""
-        with self._mutex:
-            if self._database is not None:
-                self._database.close()
-                self._database = None
-        self._lock.release()
+        self._file.close()
 
     @property
     def state(self) -> SpoolState:
@@ -142,9 +120,8 @@ class Spool:
     @property
     def last_sequence(self) -> int:
         """The number of the newest event there ever was; 0 before the first."""
-        with self._mutex:
-            row = self._open.execute("SELECT seq FROM sqlite_sequence WHERE name = 'event'").fetchone()
-        return int(row[0]) if row else 0
+        rows = self._file.rows("SELECT seq FROM sqlite_sequence WHERE name = 'event'")
+        return int(rows[0][0]) if rows else 0
 
     def add(self, events: Sequence[tuple[str, str]]) -> None:
         """Keep events, (topic, JSON object) each: all or none, and on the disk itself when this returns.
@@ -154,28 +131,24 @@ class Spool:
         """
         now = self._clock()
         rows = [(now, topic, body, len(body.encode()) + _ROW_BYTES) for topic, body in events]
-        try:
-            with self._mutex:
-                self._add(rows, now)
-        except sqlite3.Error as error:
-            msg = f"{len(events)} event(s) cannot be kept in {self._what_to_do(error)}"
-            raise SinkError(msg) from error
-
-    def _add(self, rows: Sequence[tuple[float, str, str, int]], now: float) -> None:
-        self._open.execute("PRAGMA synchronous=FULL")
-        with self._open as database:
-            database.execute("BEGIN IMMEDIATE")
-            database.executemany("INSERT INTO event (made_at, topic, body, size) VALUES (?, ?, ?, ?)", rows)
-            lost, lost_bytes = self._drop(now, self._bytes + sum(size for *_, size in rows))
-        self._count += len(rows) - lost
-        self._bytes += sum(size for *_, size in rows) - lost_bytes
-        self._lose(lost)
+        added_bytes = sum(size for *_, size in rows)
+        with self._mutex:
+            with self._file.change(durable=True) as change:
+                change.executemany("INSERT INTO event (made_at, topic, body, size) VALUES (?, ?, ?, ?)", rows)
+                lost, lost_bytes = self._drop(change, now, self._bytes + added_bytes)
+            self._count += len(rows) - lost
+            self._bytes += added_bytes - lost_bytes
+            self._lose(lost)
 
     def after(self, sequence: int, limit: int) -> list[Waiting]:
-        """Give the oldest events with a number above `sequence`, in order, `limit` at most; none twice."""
+        """Give the oldest events with a number above `sequence`, in order, `limit` at most; none twice.
+
+        Raises:
+            SinkError: They cannot be read.
+        """
         query = "SELECT sequence, topic, body, made_at FROM event WHERE sequence > ? ORDER BY sequence LIMIT ?"
         with self._mutex:
-            rows = self._open.execute(query, (sequence, limit + len(self._acknowledged)))
+            rows = self._file.rows(query, sequence, limit + len(self._acknowledged))
             return [Waiting(*row) for row in rows if row[0] not in self._acknowledged][:limit]
 
     def acknowledge(self, sequence: int) -> None:
@@ -184,57 +157,58 @@ class Spool:
             self._acknowledged.add(sequence)
 
     def lose(self, sequence: int) -> None:
-        """Count an event as lost that no broker will ever take; it must be acknowledged as well."""
+        """Count an event as lost that no broker will ever take; it must be acknowledged as well.
+
+        Raises:
+            SinkError: The disk does not take that.
+        """
         with self._mutex:
             if sequence not in self._acknowledged:
-                self._remember("lost", str(self._lost + 1))
+                with self._file.change() as change:
+                    self._file.set_fact(change, "lost", str(self._lost + 1))
                 self._lost += 1
 
     def tidy(self) -> None:
         """Take off the disk what the broker has.
 
         Raises:
-            sqlite3.Error: The disk does not take that now. This process delivers nothing twice, but the next one would.
+            SinkError: The disk does not take that now. This process delivers nothing twice, but the next one would.
         """
         with self._mutex:
             if not self._acknowledged:
                 return
-            # Forgotten by a power cut, it is delivered once more: no need to wait for the disk.
-            self._open.execute("PRAGMA synchronous=NORMAL")
-            with self._open as database:
-                database.execute("BEGIN IMMEDIATE")
-                removed = [self._delete(sequence) for sequence in self._acknowledged]
+            with self._file.change() as change:  # forgotten by a power cut, it is delivered once more
+                removed = [_delete(change, sequence) for sequence in self._acknowledged]
             self._acknowledged.clear()
             self._count -= sum(size is not None for size in removed)
             self._bytes -= sum(size for size in removed if size is not None)
 
-    def _delete(self, sequence: int) -> int | None:
-        row = self._open.execute("DELETE FROM event WHERE sequence = ? RETURNING size", (sequence,)).fetchone()
-        return None if row is None else int(row[0])
-
     def expire(self) -> int:
-        """Drop what is too old or too much, and tell how many that were."""
+        """Drop what is too old or too much, and tell how many that were.
+
+        Raises:
+            SinkError: The disk does not take that now.
+        """
         with self._mutex:
-            with self._open as database:
-                database.execute("BEGIN IMMEDIATE")
-                lost, lost_bytes = self._drop(self._clock(), self._bytes)
+            with self._file.change() as change:
+                lost, lost_bytes = self._drop(change, self._clock(), self._bytes)
             self._count -= lost
             self._bytes -= lost_bytes
             self._lose(lost)
         return lost
 
-    def _drop(self, now: float, total_bytes: int) -> tuple[int, int]:
+    def _drop(self, change: sqlite3.Connection, now: float, total_bytes: int) -> tuple[int, int]:
         """Delete the oldest that are beyond a bound; give how many, and how many bytes."""
         lost = lost_bytes = 0
         query = "SELECT sequence, made_at, size FROM event WHERE sequence > ? ORDER BY sequence"
         last = None
-        for sequence, made_at, size in self._open.execute(query, (self.in_flight,)):
+        for sequence, made_at, size in change.execute(query, (self.in_flight,)):
             if total_bytes - lost_bytes <= self._max_bytes and now - made_at <= self._max_age_seconds:
                 break
             last, lost, lost_bytes = sequence, lost + 1, lost_bytes + size
         if last is not None:
-            self._open.execute("DELETE FROM event WHERE sequence > ? AND sequence <= ?", (self.in_flight, last))
-            self._remember("lost", str(self._lost + lost))
+            change.execute("DELETE FROM event WHERE sequence > ? AND sequence <= ?", (self.in_flight, last))
+            self._file.set_fact(change, "lost", str(self._lost + lost))
         return lost, lost_bytes
 
     def _lose(self, lost: int) -> None:
@@ -247,21 +221,7 @@ class Spool:
             )  # fmt: skip
             self._told_at, self._untold = time.monotonic(), 0
 
-    @property
-    def _open(self) -> sqlite3.Connection:
-        if self._database is None:
-            msg = f"the spool {self.path} is not open"
-            raise sqlite3.ProgrammingError(msg)
-        return self._database
 
-    def _fact(self, name: str) -> str | None:
-        row = self._open.execute("SELECT value FROM fact WHERE name = ?", (name,)).fetchone()
-        return None if row is None else str(row[0])
-
-    def _remember(self, name: str, value: str) -> None:
-        self._open.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", (name, value))
-
-    def _what_to_do(self, error: Exception) -> str:
-        is_damaged = isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
-        hint = "it is damaged: move it away" if is_damaged else "make room, or let this user write there"
-        return f"{self.path}: {error}; {hint}, or choose another file with `spool`"
+def _delete(change: sqlite3.Connection, sequence: int) -> int | None:
+    row = change.execute("DELETE FROM event WHERE sequence = ? RETURNING size", (sequence,)).fetchone()
+    return None if row is None else int(row[0])

@@ -65,7 +65,7 @@ def test_every_package_of_an_extra_that_a_plugin_may_lack_is_offered_with_it() -
 @pytest.mark.parametrize(
     ("role", "name", "message"),
     [
-        ("sink", "jsonll", r"unknown sink 'jsonll'\. Did you mean 'jsonl'\? Known: coco, csv, events, json, jsonl"),
+        ("sink", "jsonll", r"unknown sink 'jsonll'\. Did you mean 'jsonl'\? Known: coco, csv, dataloop, events, json"),
         ("tracker", "bytetracker", r"unknown tracker 'bytetracker'\. Did you mean 'bytetrack'\? Known: "),
         ("sink", "qqqq", r"unknown sink 'qqqq'\. Known: coco"),
         ("pose", "", r"unknown pose ''\. Known: "),
