@@ -30,7 +30,7 @@ demo: $(READY)  ## show what Kinestream does, without a camera or a video of you
 
 test: $(READY)  ## run all tests
 	@.ci/test-packages
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
 
 check: $(READY)  ## lint, format, types, and the rules of the house
 	$(BIN)/ruff check .
