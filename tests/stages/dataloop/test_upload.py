@@ -87,6 +87,12 @@ def segments(item: Item, run_id: str, frames: int = FRAMES, people: int = PEOPLE
     return made + annotator.finish()
 
 
+def wait_until_stored(upload: Upload, made: list[Segment]) -> None:
+    pause = threading.Event()
+    while upload._delivery.outbox.count("stored") < len(expected_keys(made)):
+        pause.wait(0.001)
+
+
 def put_all(upload: Upload, made: list[Segment]) -> Upload:
     for segment in made:
         upload.put(segment)
@@ -398,9 +404,7 @@ def test_a_parent_that_has_vanished_comes_back_with_its_children(
 ) -> None:
     made = segments(item, journal.run_id)
     upload = put_all(uploads(journal), made)
-    posted = threading.Event()
-    while upload._delivery.outbox.count("stored") < len(expected_keys(made)):
-        posted.wait(0.001)
+    wait_until_stored(upload, made)
     pose = next(one for one in dataloop.annotations(item.id) if one["type"] == "pose")
     platform.delete_where(item.dataset_id, "annotations", [{"id": pose["id"]}])
     upload.finish().result(10)
@@ -412,9 +416,7 @@ def test_a_parent_that_is_another_one_now_gets_all_its_children(
 ) -> None:
     made = segments(item, journal.run_id)
     upload = put_all(uploads(journal), made)
-    posted = threading.Event()
-    while upload._delivery.outbox.count("stored") < len(expected_keys(made)):
-        posted.wait(0.001)
+    wait_until_stored(upload, made)
     pose = next(one for one in dataloop.annotations(item.id) if one["type"] == "pose")
     platform.post(f"/items/{item.id}/annotations", [pose], repeatable=True)
     platform.delete_where(item.dataset_id, "annotations", [{"id": pose["id"]}])
