@@ -36,7 +36,17 @@ from pipeline.errors import ConfigError
 from pipeline.registry import explain, shorthand
 from pipeline.secrets import mask_tree, remember_secret
 
-__all__ = ["PipelineConfig", "PluginConfig", "PrivacyConfig", "RunConfig", "build_config", "presets", "read_yaml"]
+__all__ = [
+    "PipelineConfig",
+    "PluginConfig",
+    "PrivacyConfig",
+    "RunConfig",
+    "build_config",
+    "presets",
+    "put",
+    "read_yaml",
+    "setting",
+]
 
 Tree = dict[str, Any]
 
@@ -162,12 +172,12 @@ def build_config(tree: Tree, overrides: Iterable[str] = ()) -> PipelineConfig:
     Raises:
         ConfigError: With the dotted path, what was got and what is allowed.
     """
-    settings = [_setting(override) for override in overrides]
+    settings = [setting(override) for override in overrides]
     named = {path: value for path, value in settings if path == "preset"}
     full = _in_full(_with_environment(tree | named, ""))
     for path, value in settings:
         if path not in named:
-            _set(full, path, _with_environment(value, path))
+            put(full, path, _with_environment(value, path))
     return PipelineConfig.from_tree(_in_full(full))
 
 
@@ -275,8 +285,12 @@ def _merge(base: Tree, over: Tree) -> Tree:
     return merged
 
 
-def _setting(override: str) -> tuple[str, Any]:
-    """Take `dotted.path=value` apart."""
+def setting(override: str) -> tuple[str, Any]:
+    """Take `dotted.path=value` apart; the value is YAML.
+
+    Raises:
+        ConfigError: It is of another form.
+    """
     path, equals, text = override.partition("=")
     if not equals or not all(path.split(".")):
         msg = f"an override must be dotted.path=value, got '{override}'; for example -o detect.confidence=0.4"
@@ -288,8 +302,12 @@ def _setting(override: str) -> tuple[str, Any]:
         raise ConfigError(msg) from None
 
 
-def _set(tree: Tree, path: str, value: object) -> None:
-    """Put a value at a dotted path, in place."""
+def put(tree: Tree, path: str, value: object) -> None:
+    """Put a value at a dotted path, in place.
+
+    Raises:
+        ConfigError: The path goes to an entry of a list that is not there.
+    """
     keys = path.split(".")
     node: Any = tree
     for depth, key in enumerate(keys[:-1]):

@@ -13,11 +13,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, get_args
 
-import yaml
 from pydantic import BaseModel, Field, NonNegativeFloat, PositiveInt, ValidationError, model_validator
 
 from pipeline import plugin
-from pipeline.config import read_yaml
+from pipeline.config import put, read_yaml, setting
 from pipeline.errors import ConfigError
 from pipeline.registry import explain
 from stages.poses.networks.card import Architecture, title
@@ -120,8 +119,8 @@ def read_config(path: Path, overrides: Iterable[str] = ()) -> TrainConfig:
         ConfigError: It cannot be read, a name is unknown, or a value is wrong; the message says what is allowed.
     """
     tree = {"out": str(Path("runs/train") / path.stem)} | read_yaml(path)
-    for override in overrides:
-        _set(tree, override)
+    for path_in_tree, value in map(setting, overrides):
+        put(tree, path_in_tree, value)
     try:
         return TrainConfig.model_validate(tree)
     except ValidationError as error:
@@ -145,21 +144,3 @@ def _allowed(model: type[BaseModel], path: str) -> Iterator[tuple[str, list[str]
         for kind in (field.annotation, *get_args(field.annotation)):
             if isinstance(kind, type) and issubclass(kind, BaseModel):
                 yield from _allowed(kind, f"{path}.{name}" if path else name)
-
-
-def _set(tree: dict[str, Any], override: str) -> None:
-    """Put a value at a dotted path, in place."""
-    path, equals, text = override.partition("=")
-    *parents, last = path.split(".")
-    if not equals or not all([*parents, last]):
-        msg = f"an override must be dotted.path=value, got '{override}'; for example -o optimiser.lr=1e-4"
-        raise ConfigError(msg)
-    for name in parents:
-        if not isinstance(tree.get(name), dict):
-            tree[name] = {}
-        tree = tree[name]
-    try:
-        tree[last] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        msg = f"-o {path}: '{text}' is not valid YAML; put it in quotes"
-        raise ConfigError(msg) from error
