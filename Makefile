@@ -33,7 +33,7 @@ demo: $(READY)  ## show what Kinestream does, without a camera or a video of you
 test: $(READY)  ## run all tests
 	@.ci/test-packages
 	@status=0; for part in '--ignore=tests/training tests' tests/training; do \
-	    $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile $$part $(PYTEST_ARGS) \
+	    $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --max-worker-restart 0 $$part $(PYTEST_ARGS) \
 	        || { code=$$?; [[ $$code == 5 ]] || status=$$code; }; \
 	done; exit $$status
 
