@@ -2,10 +2,10 @@
 
     python benchmarks/learning.py --annotations person_keypoints.json --images coco/images --out runs/learning
 
-HRNet-W32 learns a few COCO photographs by heart: `kinestream train docs/training-overfit.yaml`. The weights then go
-through `kinestream evaluate pose`, with and without flip test. A fault in a crop, a target, the order of joints, the
-mirror pairs or the way back to the picture would show as a low AP. Last, the weights go through a whole run with a
-detector, and every joint it writes must be the one that `PoseEstimator` finds.
+HRNet-W32 learns a few COCO photographs by heart: `kinestream train docs/training-overfit.yaml`, at 256x192. The
+weights then go through `kinestream evaluate pose`, with and without flip test. A fault in a crop, a target, the order
+of joints, the mirror pairs or the way back to the picture would show as a low AP. Last, the weights go through a whole
+run with a detector, and every joint it writes must be the one that `PoseEstimator` finds.
 
 Half an hour on two cores. A training that was stopped goes on; `--weights` takes up what an earlier call has trained.
 """
@@ -48,7 +48,7 @@ def kinestream(*arguments: str) -> str:
 def train(arguments: argparse.Namespace) -> Path:
     """Train, or go on with it; give the weights."""
     out = arguments.out / "training"
-    values = {"epochs": arguments.epochs, "out": out}
+    values = {"epochs": arguments.epochs, "out": out, "target.image_size": [HEIGHT, WIDTH]}
     for part in ("data.train", "data.validation"):
         values |= {f"{part}.annotations": arguments.annotations, f"{part}.images": arguments.images}
     options = [word for name, value in values.items() for word in ("-o", f"{name}={value}")]
