@@ -28,13 +28,17 @@ setup: $(READY)  ## make the virtual environment and install everything into it
 demo: $(READY)  ## show what Kinestream does, without a camera or a video of yours
 	@$(BIN)/kinestream demo $(DEMO_ARGS)
 
-# Files of tests run side by side. Those of trainings have processes of their own: PyTorch's threads and its choice of
-# algorithms are set there for good. With PYTEST_ARGS a part may have no test (code 5).
+# Files of tests run side by side, but for those of live sources, which look at the clock. Those of trainings have
+# processes of their own: PyTorch's threads and its choice of algorithms are set there for good. With PYTEST_ARGS a
+# part may have no test (code 5).
+SIDE_BY_SIDE := --numprocesses logical --maxprocesses 4 --dist loadfile --max-worker-restart 0
+LIVE         := tests/faults tests/live
+
 test: $(READY)  ## run all tests
 	@.ci/test-packages
-	@status=0; for part in '--ignore=tests/training tests' tests/training; do \
-	    $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --max-worker-restart 0 $$part $(PYTEST_ARGS) \
-	        || { code=$$?; [[ $$code == 5 ]] || status=$$code; }; \
+	@status=0; for part in '$(SIDE_BY_SIDE) $(patsubst %,--ignore=%,$(LIVE) tests/training) tests' \
+	        '$(LIVE)' '$(SIDE_BY_SIDE) tests/training'; do \
+	    $(BIN)/python -m pytest $$part $(PYTEST_ARGS) || { code=$$?; [[ $$code == 5 ]] || status=$$code; }; \
 	done; exit $$status
 
 check: $(READY)  ## lint, format, types, and the rules of the house

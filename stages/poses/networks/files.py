@@ -3,6 +3,7 @@
 import re
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from threading import Lock
@@ -56,13 +57,28 @@ def load(path: Path) -> Any:  # noqa: ANN401 - whatever was saved
     """
     try:
         is_zip = _check(path)
-        with _reading, torch.serialization.safe_globals([*_numpy_data()]):
+        with _reading, _only([*_numpy_data()]):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except (MemoryError, WeightsError):
         raise
     except Exception as error:  # what a damaged file makes the reader raise is of any kind
         msg = f"weights '{path}' {_reason(path, error)}"
         raise WeightsError(msg) from error
+
+
+@contextmanager
+def _only(allowed: list[Any]) -> Iterator[None]:
+    """Let torch.load build nothing else, whatever others have allowed.
+
+    ultralytics allows what its files hold for as long as the process lives; then whole networks would pass for weights.
+    """
+    others = torch.serialization.get_safe_globals()
+    torch.serialization.clear_safe_globals()
+    try:
+        with torch.serialization.safe_globals(allowed):
+            yield
+    finally:
+        torch.serialization.add_safe_globals(others)
 
 
 def _check(path: Path) -> bool:

@@ -171,6 +171,15 @@ def test_a_whole_network_says_so(save: Save, *, legacy: bool) -> None:
     assert "hold torch.nn.modules.container.Sequential, code as in a whole network that was saved" in said
 
 
+@FORMATS
+def test_what_others_have_allowed_in_this_process_is_not_allowed_here(save: Save, *, legacy: bool) -> None:
+    path = save(nn.Sequential(nn.ReLU()), legacy=legacy)
+    with torch.serialization.safe_globals([nn.Sequential, nn.ReLU]):
+        allowed = set(torch.serialization.get_safe_globals())
+        assert "code as in a whole network that was saved" in refusal(path)
+        assert set(torch.serialization.get_safe_globals()) == allowed
+
+
 def test_a_torchscript_program_says_so(tmp_path: Path) -> None:
     path = tmp_path / "weights.pt"
     with warnings.catch_warnings():
